@@ -176,5 +176,4 @@ def _restart(old: Container | None, new: Container) -> Change | None:
 
 
 def _what(one: Stream) -> str:
-    size = f" {one.width}x{one.height}" if one.width and one.height else ""
-    return f": {one.video_codec}{size}" if one.video_codec else ""
+    return f": {one.video_codec} {one.resolution}".rstrip() if one.video_codec else ""

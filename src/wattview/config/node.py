@@ -175,19 +175,11 @@ class Node(Section, frozen=True, kw_only=True):
     def disabled(self) -> frozenset[str]:
         return _names(self.disable)
 
-    @property
-    def sysctls(self) -> tuple[str, ...]:
-        return _words(self.sysctl)
-
-    @property
-    def sysctls_info(self) -> tuple[str, ...]:
-        return _words(self.sysctl_info)
-
 
 def _names(value: tuple[str, ...] | str) -> frozenset[str]:
     parts = value.split(",") if isinstance(value, str) else value
     return frozenset(part.strip() for part in parts if part.strip())
 
 
-def _words(value: tuple[str, ...] | str) -> tuple[str, ...]:
+def words(value: tuple[str, ...] | str) -> tuple[str, ...]:
     return tuple(value.split()) if isinstance(value, str) else value

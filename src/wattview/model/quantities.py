@@ -19,6 +19,11 @@ CURRENCY = "currency"
 """As a unit: the currency of the result."""
 
 
+def counted(number: int, word: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 class Quantity(Struct, frozen=True, kw_only=True):
     """One figure of a result.
 

@@ -102,6 +102,11 @@ class Stream(Struct, frozen=True, kw_only=True):
         return self.publishers + self.players
 
     @property
+    def resolution(self) -> str:
+        """``1280x720``; "" if it is unknown."""
+        return f"{self.width}x{self.height}" if self.width and self.height else ""
+
+    @property
     def avsync_seconds(self) -> float | None:
         """How far the publisher's audio is ahead of its video."""
         return None if self.avsync_ms is None else self.avsync_ms / 1000

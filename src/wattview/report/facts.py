@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from wattview.analysis.sweeps.machines import machine_text
 from wattview.model import RunResult, ScenarioResult
 from wattview.model.power.meters import WALL_WORDS
+from wattview.model.quantities import counted
 from wattview.model.runs import tool_text
-from wattview.report.words import counted
 
 ESTIMATED = "estimated"
 

@@ -13,6 +13,7 @@ from wattview.analysis.sweeps.advice import AdviceTarget
 from wattview.analysis.sweeps.comparison import repeats_of
 from wattview.analysis.windows.energy import Points
 from wattview.model import RunResult
+from wattview.model.quantities import counted
 from wattview.report import svg
 from wattview.report.curves import curve_findings, curve_pictures
 from wattview.report.facts import estimate_text, facts
@@ -21,7 +22,7 @@ from wattview.report.settings import front_picture, power_picture
 from wattview.report.sheets import sheets_of
 from wattview.report.verdict import answer
 from wattview.report.view import MachineView, ReportView, RunView
-from wattview.report.words import counted, distinct, plain
+from wattview.report.words import distinct, plain
 
 if TYPE_CHECKING:
     from jinja2 import Environment

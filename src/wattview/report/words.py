@@ -31,11 +31,6 @@ def distinct(labels: Sequence[str]) -> tuple[list[str], str]:
     return shorter, " ".join(word for word in words[0] if word in shared)
 
 
-def counted(number: int, word: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
 def mean_text(mean: float, low: float | None, high: float | None, unit: str) -> str:
     """``31 W ± 2.5``: half of the interval accompanies the mean if it shows in the mean's digits."""
     text = f"{mean:.4g} {unit}".rstrip()

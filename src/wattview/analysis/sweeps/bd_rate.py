@@ -18,6 +18,7 @@ from msgspec import Struct
 from wattview.analysis.sweeps.confidence import CONFIDENCE, t_quantile
 from wattview.analysis.windows.energy import NoData
 from wattview.model import Estimate
+from wattview.model.quantities import counted
 
 MIN_POINTS = 3
 
@@ -133,10 +134,6 @@ def bd_quality(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float
     return (second.integral(low, high) - first.integral(low, high)) / (high - low)
 
 
-def _points(count: int) -> str:
-    return "1 point" if count == 1 else f"{count} points"
-
-
 def _curve(points: Sequence[tuple[float, float]], which: str) -> _Monotone:
     if any(not price > 0 for price, _ in points):
         raise NoData(f"the {which} curve has a price that is not above 0")
@@ -154,7 +151,7 @@ class _Monotone(Struct, frozen=True):
     def through(cls, points: Sequence[tuple[float, float]], which: str) -> _Monotone:
         ordered = sorted(points)
         if len(ordered) < MIN_POINTS:
-            raise NoData(f"the {which} curve has {_points(len(ordered))}, at least {MIN_POINTS} are needed")
+            raise NoData(f"the {which} curve has {counted(len(ordered), 'point')}, at least {MIN_POINTS} are needed")
         xs, ys = tuple(x for x, _ in ordered), tuple(y for _, y in ordered)
         if any(right <= left for left, right in pairwise(xs)):
             raise NoData(f"the {which} curve has two points at the same place")

@@ -73,7 +73,7 @@ def _curves(groups: Iterable[Repeats], figure: str) -> list[tuple[Setting, Curve
     found: dict[Setting, list[Repeats]] = {}
     for repeats in groups:
         if repeats.values(figure):
-            found.setdefault(_without_rate(repeats.setting), []).append(repeats)
+            found.setdefault(replace(repeats.setting, bitrate=None, crf=None), []).append(repeats)
     return [(setting, _curve(setting, members, figure)) for setting, members in found.items()]
 
 
@@ -99,10 +99,6 @@ def _prices(repeats: Repeats, name: str) -> list[float]:
         return repeats.values(name)
     rates = (stream_bits_per_second(result.record) for result in repeats.valid)
     return [rate for rate in rates if rate is not None]
-
-
-def _without_rate(setting: Setting) -> Setting:
-    return replace(setting, bitrate=None, crf=None)
 
 
 def _task(setting: Setting) -> Setting:

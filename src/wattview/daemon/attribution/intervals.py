@@ -136,9 +136,17 @@ class Intervals:
         # The kernel's sum over all CPUs decreases slightly when one goes offline.
         self._busy.add(look.host.monotonic, look.host.cpu_busy_seconds_total)
         if look.containers is not None:
-            self._containers.add(look.containers, _listed_containers(look.containers), look.host.cpus)
+            of_containers = (
+                CpuTotal(one.id, Part("container", one.name), one.cpu_seconds_total, one.started, one.ended)
+                for one in (*look.containers.ended, *look.containers.containers)
+            )
+            self._containers.add(look.containers, of_containers, look.host.cpus)
         if look.workloads is not None:
-            self._workloads.add(look.workloads, _listed_workloads(look.workloads), look.host.cpus)
+            of_workloads = (
+                CpuTotal(one.id, _part(one), one.cpu_seconds_total, one.started, one.ended)
+                for one in (*look.workloads.ended, *look.workloads.workloads)
+            )
+            self._workloads.add(look.workloads, of_workloads, look.host.cpus)
         processes: dict[tuple[Part | int, int], CpuTime] = {
             (Part("encoder", name), pid): time for (name, pid), time in look.encoders.items()
         }
@@ -266,16 +274,6 @@ class _GpuTrace:
                 self._integral += (self._watts + gpu.power_watts) / 2 * (at - self.energy.end)
             self._watts = gpu.power_watts
             self.energy.add(at, self._integral)
-
-
-def _listed_containers(reading: ContainersReading) -> Iterable[CpuTotal]:
-    for one in (*reading.ended, *reading.containers):
-        yield CpuTotal(one.id, Part("container", one.name), one.cpu_seconds_total, one.started, one.ended)
-
-
-def _listed_workloads(reading: WorkloadsReading) -> Iterable[CpuTotal]:
-    for one in (*reading.ended, *reading.workloads):
-        yield CpuTotal(one.id, _part(one), one.cpu_seconds_total, one.started, one.ended)
 
 
 def _part(workload: Workload) -> Part:

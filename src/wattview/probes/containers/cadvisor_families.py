@@ -6,7 +6,7 @@ kernel does not provide has no sample here; cAdvisor prints 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from wattview import __version__
@@ -133,7 +133,8 @@ def cadvisor_families(reading: ContainersReading) -> list[Family]:
     """
     families = Families()
     everyone = (*reading.containers, *reading.ended, *([reading.root] if reading.root is not None else []))
-    names = label_names(_all_labels(everyone) if reading.labels_shown is None else reading.labels_shown)
+    shown = reading.labels_shown
+    names = label_names({key for one in everyone for key in one.labels} if shown is None else shown)
     counts_restarts = any(container.restarts for container in everyone)
     kubernetes = any(_KUBERNETES[0][1] in container.labels for container in everyone)
     for container in everyone:
@@ -247,10 +248,6 @@ def _health(container: Container) -> int:
     if container.health is None:
         return -1
     return int(container.health == "healthy")
-
-
-def _all_labels(containers: Iterable[Container]) -> set[str]:
-    return {key for container in containers for key in container.labels}
 
 
 @kept_for_a_while(16_384)

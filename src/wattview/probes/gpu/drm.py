@@ -98,7 +98,7 @@ class DrmGpus:
                     known = self._cards.get(name)
                     if known is not None and known.is_same(card):
                         card = self._cards.pop(name)
-                    if card.tells_anything():
+                    if card.files:
                         found[name] = card
         for card in self._cards.values():
             self._drop(card)
@@ -129,7 +129,7 @@ class _Card:
         hwmon = _hwmon(device)
         self._fixed["integrated"] = _integrated(self._pci, hwmon, vendor)
         self.unread = Gpu(**self._fixed)
-        self._files = {
+        self.files = {
             field: (KernelFile(path, 64), scale)
             for field, path, scale in _sensors(device, hwmon, device.parent / name, vendor, self.unread.integrated)
             if path.exists()
@@ -140,17 +140,14 @@ class _Card:
         return self._pci == other._pci and self._paths() == other._paths()
 
     def _paths(self) -> set[str]:
-        return {file.path for file, _ in self._files.values()}
-
-    def tells_anything(self) -> bool:
-        return bool(self._files)
+        return {file.path for file, _ in self.files.values()}
 
     def read(self, monotonic: float, faults: list[Fault]) -> Gpu:
         """Raises OSError if the card is gone."""
         if self._sleeps():
             return Gpu(**self._fixed, asleep=True)
         values: dict[str, Any] = {}
-        for field, (file, scale) in self._files.items():
+        for field, (file, scale) in self.files.items():
             number = _number(file)
             if number is not None:
                 values.setdefault(field, scale(number))
@@ -165,7 +162,7 @@ class _Card:
         return Gpu(**self._fixed, **values)
 
     def close(self) -> None:
-        for file, _ in self._files.values():
+        for file, _ in self.files.values():
             file.close()
         self._status.close()
 

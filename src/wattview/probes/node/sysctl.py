@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from wattview.config import Config
+from wattview.config.node import words
 from wattview.exposition import Family, gauge, labels
 from wattview.probes.kernel_files import KernelFile
 
@@ -26,8 +27,8 @@ class Sysctl:
 
     def __init__(self, config: Config) -> None:
         root = f"{config.paths.procfs}/sys"
-        self._numbers = [_setting(root, text) for text in config.node.sysctls]
-        self._texts = [_setting(root, text) for text in config.node.sysctls_info]
+        self._numbers = [_setting(root, text) for text in words(config.node.sysctl)]
+        self._texts = [_setting(root, text) for text in words(config.node.sysctl_info)]
 
     def collect(self) -> list[Family]:
         found = []

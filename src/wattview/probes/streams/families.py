@@ -106,7 +106,7 @@ def _stream_info(server: RtmpServer, streams: list[Stream]) -> Family:
                 video_codec=stream.video_codec or "",
                 video_profile=stream.video_profile or "",
                 video_level=stream.video_level or "",
-                resolution=f"{stream.width}x{stream.height}" if stream.width and stream.height else "",
+                resolution=stream.resolution,
                 audio_codec=stream.audio_codec or "",
                 audio_profile=stream.audio_profile or "",
                 audio_channels=str(stream.audio_channels or ""),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from textual.content import Content
 
 from wattview.fleet import HostRow
+from wattview.model.quantities import counted
 from wattview.tui.fleet.feed import FleetHost
 from wattview.tui.sources import is_estimate, source_words
 from wattview.tui.text import UNKNOWN, about, count, money, number, spark, within
@@ -107,10 +108,6 @@ def _well(row: HostRow) -> float | None:
     return row.exporters_healthy / row.exporters if row.exporters and row.exporters_healthy is not None else None
 
 
-def host_key(host: FleetHost) -> str:
-    return host.key
-
-
 def sum_parts(hosts: Sequence[FleetHost]) -> Parts:
     """Three lines: power, cost, and work, each summed over the live hosts that know it. Power and carbon state the
     number of hosts, and the share of power that is estimated. The errors are bounds, not random: they add up."""
@@ -125,7 +122,7 @@ def _power(live: Sequence[HostRow], hosts: int) -> Parts:
     errors = _known(measured, lambda row: row.power_error_watts)
     error = sum(errors) if len(errors) == len(measured) else None
     estimates = _known([row for row in live if is_estimate(row.power_source)], lambda row: row.power_watts)
-    of = _counted(hosts, "host") if len(watts) == hosts else f"{len(watts)} of {_counted(hosts, 'host')}"
+    of = counted(hosts, "host") if len(watts) == hosts else f"{len(watts)} of {counted(hosts, 'host')}"
     parts: Parts = [
         ("Power  ", "$muted"),
         (f"{number(sum(watts)) if watts else UNKNOWN} W", "bold $primary"),
@@ -144,11 +141,11 @@ def _costs(live: Sequence[HostRow]) -> Parts:
             costs[row.currency or ""] += row.cost_per_hour
     prices = " + ".join(f"{money(total)} {currency}/h" for currency, total in sorted(costs.items()))
     known = len(_known(live, lambda row: row.cost_per_hour))
-    of = f" of {_counted(known, 'host')}" if 0 < known < len(live) else ""
+    of = f" of {counted(known, 'host')}" if 0 < known < len(live) else ""
     parts: Parts = [("Cost   ", "$muted"), (prices or UNKNOWN) + of]
     carbon = _known(live, lambda row: row.carbon_grams_per_hour)
     if carbon:
-        parts.append(f"   {number(sum(carbon))} g CO₂/h of {_counted(len(carbon), 'host')}")
+        parts.append(f"   {number(sum(carbon))} g CO₂/h of {counted(len(carbon), 'host')}")
     return parts
 
 
@@ -156,7 +153,7 @@ def _work(live: Sequence[HostRow]) -> Parts:
     runs = sum(row.phase is not None for row in live)
     exporters = _known(live, lambda row: row.exporters)
     texts = [
-        _counted(round(sum(known)), title)
+        counted(round(sum(known)), title)
         for title, known in (
             ("stream", _known(live, lambda row: row.streams)),
             ("player", _known(live, lambda row: row.players)),
@@ -167,7 +164,7 @@ def _work(live: Sequence[HostRow]) -> Parts:
     if exporters:
         texts.append(f"{sum(row.exporters_healthy or 0 for row in live)}/{sum(exporters):.0f} exporters")
     if runs:
-        texts.append(f"▶ {_counted(runs, 'run')}")
+        texts.append(f"▶ {counted(runs, 'run')}")
     return [("Work   ", "$muted"), "  ".join(texts) or UNKNOWN]
 
 
@@ -184,10 +181,6 @@ def states_title(hosts: Sequence[FleetHost], shown: int) -> Content:
 
 def _known(rows: Sequence[HostRow], get: Callable[[HostRow], float | None]) -> list[float]:
     return [value for row in rows if (value := get(row)) is not None]
-
-
-def _counted(number_of: int, thing: str) -> str:
-    return f"{number_of} {thing}" if number_of == 1 else f"{number_of} {thing}s"
 
 
 def figures(row: HostRow) -> Parts:

@@ -124,7 +124,7 @@ class Fleet(FleetPage):
 
     def content(self) -> Iterator[Widget]:
         yield Pane(id="sum")
-        yield Table(fleet_columns.HOSTS, fleet_columns.host_key, opens=True, id="hosts", classes="box")
+        yield Table(fleet_columns.HOSTS, lambda host: host.key, opens=True, id="hosts", classes="box")
         yield Pane(id="facts")
         yield Graph("W", least=10.0, id="trend", classes="box")
 

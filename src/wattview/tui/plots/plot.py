@@ -101,7 +101,9 @@ class Chart(NamedTuple):
 
 def draw(chart: Chart, width: int, height: int) -> Lines:
     """``height`` lines of ``width`` cells; none where that is too little for a picture."""
-    chart = chart._replace(traces=[trace._replace(points=_finite(trace.points)) for trace in chart.traces])
+    finite = [[point for point in trace.points if all(map(math.isfinite, point))] for trace in chart.traces]
+    traces = [trace._replace(points=points) for trace, points in zip(chart.traces, finite, strict=True)]
+    chart = chart._replace(traces=traces)
     places = [place for trace in chart.traces for place in trace.points]
     if not places:
         return said(chart.empty, width, height)
@@ -132,10 +134,6 @@ def said(text: str, width: int, height: int) -> Lines:
     lines = textwrap.wrap(text, width)[:height] if width >= 8 else []
     above = (height - len(lines)) // 2
     return [*([] for _ in range(above)), *([(line.center(width), "scale")] for line in lines)]
-
-
-def _finite(points: Sequence[Place]) -> list[Place]:
-    return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
 
 
 def _scale(axis: Axis, values: Sequence[float], wanted: int, zero: bool) -> tuple[list[Tick], tuple[float, float]]:

@@ -22,7 +22,7 @@ from textual.widgets.option_list import Option
 from wattview.client import CallRefused, Client, ClientError
 from wattview.model import Run, RunPlan, RunRequest, Scenario, ScenarioPreset
 from wattview.tui.runs import launch_form
-from wattview.tui.runs.launch_form import FIELDS, WHOLE, Field, Form, field_named
+from wattview.tui.runs.launch_form import FIELDS, WHOLE, Form, field_named
 from wattview.tui.view import DashboardApp
 from wattview.tui.widgets.pane import Pane, heading
 
@@ -86,7 +86,8 @@ class Launch(ModalScreen[Run | None]):
                     for field in FIELDS:
                         with Horizontal(classes="field"):
                             yield Label(field.label)
-                            yield Input(id=field.name, compact=True, select_on_focus=True, suggester=_completion(field))
+                            completion = SuggestFromList(field.values) if field.values else None
+                            yield Input(id=field.name, compact=True, select_on_focus=True, suggester=completion)
             yield Pane(id="error")
             yield Pane(id="preview")
             with Horizontal(id="buttons"):
@@ -124,7 +125,8 @@ class Launch(ModalScreen[Run | None]):
         except ClientError as error:
             self._say(str(error))
             return
-        presets.add_options(Option(heading(_title(one)), id=str(index)) for index, one in enumerate(self.presets))
+        titles = [f"! {one.title}" if one.error else one.title for one in self.presets]
+        presets.add_options(Option(heading(title), id=str(index)) for index, title in enumerate(titles))
         if self.presets:
             ids = [one.id for one in self.presets]
             presets.highlighted = ids.index(self.preset_id) if self.preset_id in ids else 0
@@ -245,14 +247,6 @@ class Launch(ModalScreen[Run | None]):
     @on(Button.Pressed, "#close")
     def action_dismiss_none(self) -> None:
         self.dismiss(None)
-
-
-def _completion(field: Field) -> SuggestFromList | None:
-    return SuggestFromList(field.values) if field.values else None
-
-
-def _title(preset: ScenarioPreset) -> str:
-    return f"! {preset.title}" if preset.error else preset.title
 
 
 def _label(name: str) -> str:

@@ -98,7 +98,7 @@ def encoder_words(one: StreamEncoder | None) -> str:
 
 def stream_facts(one: Stream) -> Parts:
     """Everything in the snapshot about a stream, one fact per line."""
-    size = f"{one.width}x{one.height}" if one.width and one.height else UNKNOWN
+    size = one.resolution or UNKNOWN
     video = " ".join(text for text in (one.video_codec, one.video_profile, one.video_level) if text) or UNKNOWN
     audio = " ".join(text for text in (one.audio_codec, one.audio_profile) if text) or UNKNOWN
     rate = (

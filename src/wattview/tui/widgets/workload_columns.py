@@ -75,10 +75,6 @@ def workload_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[WorkloadRow]
     return sorted(rows, key=lambda row: -(row.workload.cpu_percent or 0.0))
 
 
-def workload_key(row: WorkloadRow) -> str:
-    return row.workload.id
-
-
 def workload_place(one: Workload) -> str:
     """Where it belongs: its pod with the namespace, else its slice, else its user."""
     if one.pod:
@@ -94,10 +90,6 @@ def stream_rows(snapshot: Snapshot, trends: TrendBuffers) -> list[StreamRow]:
     return [StreamRow(one, trends, snapshot.time, price) for one in snapshot.streams]
 
 
-def container_key(row: ContainerRow) -> str:
-    return row.container.id
-
-
 def stream_key(row: StreamRow) -> tuple[str, str]:
     return row.stream.app, row.stream.name
 
@@ -105,14 +97,6 @@ def stream_key(row: StreamRow) -> tuple[str, str]:
 def _spark(row: ContainerRow | WorkloadRow | StreamRow) -> str:
     values = buckets(row.trends[row.trend_key], *snapped(row.now - SPARK_SECONDS, row.now, SPARK_CELLS), SPARK_CELLS)
     return spark(bridged(values, 2))
-
-
-def _received(container: Container) -> float | None:
-    return traffic(container.network)[0]
-
-
-def _sent(container: Container) -> float | None:
-    return traffic(container.network)[1]
 
 
 def _megabytes(value: float | None) -> str:
@@ -132,8 +116,8 @@ CONTAINERS: tuple[Column[ContainerRow], ...] = (
     Column("last minute", SPARK_CELLS, _spark, left=True, rank=6, tone=lambda row: "graph"),
     _figure("MiB", 7, lambda one: one.memory_working_set_bytes, mib, 1),
     _figure("Mem %", 6, lambda one: one.memory_percent, number, 3),
-    _figure("↓Mbit/s", 8, _received, mbit, 4),
-    _figure("↑Mbit/s", 8, _sent, mbit, 4),
+    _figure("↓Mbit/s", 8, lambda one: traffic(one.network)[0], mbit, 4),
+    _figure("↑Mbit/s", 8, lambda one: traffic(one.network)[1], mbit, 4),
     _figure("rd MB/s", 8, lambda one: one.block_read_bytes_per_second, _megabytes, 10),
     _figure("wr MB/s", 8, lambda one: one.block_write_bytes_per_second, _megabytes, 10),
     _figure("PIDs", 5, lambda one: one.pids, lambda value: number(value, 0), 8),
@@ -191,10 +175,6 @@ def _codec(stream: Stream) -> str:
     return stream.video_codec or (stream.audio_codec or UNKNOWN)
 
 
-def _resolution(stream: Stream) -> str:
-    return f"{stream.width}x{stream.height}" if stream.width and stream.height else UNKNOWN
-
-
 def _encoder(row: StreamRow) -> str:
     """Where a stream is encoded, or that this is not known."""
     one = row.stream.encoder
@@ -221,7 +201,7 @@ STREAMS: tuple[Column[StreamRow], ...] = (
     Column("Stream", 18, lambda row: _name(row.stream), lambda row: _name(row.stream).casefold(), left=True),
     Column("W", 5, lambda row: number(row.stream.power_watts), lambda row: row.stream.power_watts),
     Column("Codec", 6, lambda row: _codec(row.stream), lambda row: _codec(row.stream), left=True, rank=3),
-    Column("Size", 9, lambda row: _resolution(row.stream), lambda row: row.stream.width, rank=2),
+    Column("Size", 9, lambda row: row.stream.resolution or UNKNOWN, lambda row: row.stream.width, rank=2),
     Column("fps", 5, lambda row: number(row.stream.fps), lambda row: row.stream.fps, rank=4),
     Column("Mbit/s", 7, lambda row: mbit(row.stream.bandwidth_in_bytes), lambda row: row.stream.bandwidth_in_bytes),
     Column("last minute", SPARK_CELLS, _spark, left=True, rank=6, tone=lambda row: "graph"),
@@ -262,5 +242,11 @@ def titled(title: str, shown: int, all_rows: int) -> str:
 def containers_table() -> Table[ContainerRow]:
     """The table of containers, those with the most power first."""
     return Table(
-        CONTAINERS, container_key, sort=CONTAINER_WATTS, descending=True, opens=True, id="containers", classes="box"
+        CONTAINERS,
+        lambda row: row.container.id,
+        sort=CONTAINER_WATTS,
+        descending=True,
+        opens=True,
+        id="containers",
+        classes="box",
     )

@@ -65,7 +65,7 @@ class WorkloadsScreen(View):
     def content(self) -> Iterator[Widget]:
         yield Table(
             workload_columns.WORKLOADS,
-            workload_columns.workload_key,
+            lambda row: row.workload.id,
             sort=workload_columns.WORKLOAD_WATTS,
             descending=True,
             opens=True,
@@ -102,7 +102,7 @@ class WorkloadsScreen(View):
         """A tree by pod and slice, or a list again."""
         self.in_tree = not self.in_tree
         table = self.query_one("#workloads", Table)
-        table.branch_of = _branch_of if self.in_tree else None
+        table.branch_of = (lambda row: row.parent) if self.in_tree else None
         table.set_columns(workload_columns.WORKLOAD_TREE if self.in_tree else workload_columns.WORKLOADS)
         self.show(self.dashboard.picture)
 
@@ -186,10 +186,6 @@ class WorkloadsScreen(View):
         for drawn, points in ((graph, use), (watts, power)):
             drawn.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds,
                        live=picture.live, empty="")  # fmt: skip
-
-
-def _branch_of(row: WorkloadRow) -> str | None:
-    return row.parent
 
 
 def _found(table: Table[Any], listed: int) -> int:
