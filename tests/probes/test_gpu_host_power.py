@@ -12,8 +12,7 @@ from wattview.config import Config
 from wattview.daemon.exporters.scrape import _merged
 from wattview.exposition import Family, labels, render
 from wattview.model import Gpu, GpusReading, PowerReading
-from wattview.probes.gpu.energy import GpuEnergy
-from wattview.probes.gpu.probe import GpuProbe, host_families
+from wattview.probes.gpu.probe import GpuEnergy, GpuProbe, host_families
 
 NVML = labels(source="nvml")
 
