@@ -36,7 +36,7 @@ NODE_COLLECTOR_LIST: tuple[NodeCollector, ...] = (
     NodeCollector("entropy", "entropy.Entropy"),
     NodeCollector("ethtool", "ethtool.Ethtool", default=False),
     NodeCollector("fibrechannel", "fibrechannel.FibreChannel"),
-    NodeCollector("filefd", "filefd.FileDescriptors"),
+    NodeCollector("filefd", "filefd.collector"),
     NodeCollector("filesystem", "filesystem.FilesystemCollector"),
     NodeCollector("hwmon", "hwmon.Hwmon"),
     NodeCollector("infiniband", "infiniband.Infiniband"),

@@ -343,7 +343,7 @@ def summary(run: RunResult) -> list[str]:
     by_name: dict[str, list[ScenarioResult]] = {}
     for one in run.scenarios:
         if one.record.command is not None:
-            by_name.setdefault(one.record.setting or one.record.name, []).append(one)
+            by_name.setdefault(one.record.setting_name, []).append(one)
     return [_summary(name, measured) for name, measured in by_name.items()]
 
 

@@ -7,7 +7,7 @@ missing. At least the metrics that other programs rely on are expected.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from wattview.daemon.exporters import gaps
@@ -39,14 +39,21 @@ class Exporter(NamedTuple):
     gaps: Callable[[Scrape], Awaitable[dict[str, str]]] = gaps.no_gaps
 
 
-PROBES = ("wattview_probe_success", "wattview_probe_duration_seconds")
+PROBES = "wattview_probe_success wattview_probe_duration_seconds"
 
 
-def _of_results(key: str, *always: str, history: bool) -> Expected:
+def _expected(always: str, needs: Mapping[str, str], wherever: Mapping[str, str] | None = None) -> Expected:
+    """By the names of the metrics, with spaces between."""
+    of_others = {metric: tuple(names.split()) for metric, names in (wherever or {}).items()}
+    return Expected(tuple(always.split()), {source: tuple(names.split()) for source, names in needs.items()}, of_others)
+
+
+def _of_results(key: str, shows: str, *always: str, history: bool) -> Exporter:
     """The catalogue's figures on this exporter; ``always`` are its metrics without a results file. ``history``: figures
     come from there."""
     needs = {"results": tuple(one.metric for one in exported(key))} | ({"history": ()} if history else {})
-    return Expected((*always, "wattview_probe_success"), needs)
+    expected = Expected((*always, "wattview_probe_success"), needs)
+    return Exporter(key, f"{key}-exporter", shows, expected, analysed_families, analysed_statuses, gaps.result_gaps)
 
 
 EXPORTERS: tuple[Exporter, ...] = (
@@ -54,21 +61,13 @@ EXPORTERS: tuple[Exporter, ...] = (
         "rapl",
         "rapl-exporter",
         "power and energy of this machine, its packages, containers and streams",
-        Expected(
-            ("wattview_build_info", "wattview_runs_total", "wattview_price_energy_per_kwh", *PROBES),
+        _expected(
+            f"wattview_build_info wattview_runs_total wattview_price_energy_per_kwh {PROBES}",
             {
-                "power": (
-                    "rapl_power_watts",
-                    "rapl_energy_joules_total",
-                    "wattview_host_power_watts",
-                    "wattview_host_energy_joules_total",
-                ),
-                "host": (
-                    "wattview_host_cpu_busy_seconds_total",
-                    "wattview_host_cpus",
-                    "wattview_host_memory_total_bytes",
-                ),
-                "gpu": (),
+                "power": "rapl_power_watts rapl_energy_joules_total wattview_host_power_watts "
+                "wattview_host_energy_joules_total",
+                "host": "wattview_host_cpu_busy_seconds_total wattview_host_cpus wattview_host_memory_total_bytes",
+                "gpu": "",
             },
         ),
         power_families,
@@ -78,10 +77,10 @@ EXPORTERS: tuple[Exporter, ...] = (
         "docker",
         "docker-stats-exporter",
         "CPU and memory of the container engine and its containers",
-        Expected(
+        _expected(
             PROBES,
-            {"containers": ("docker_engine_cpu_percent", "docker_engine_memory_percent", "docker_engine_info")},
-            {"docker_container_state": ("docker_container_cpu_percent", "docker_container_memory_percent")},
+            {"containers": "docker_engine_cpu_percent docker_engine_memory_percent docker_engine_info"},
+            {"docker_container_state": "docker_container_cpu_percent docker_container_memory_percent"},
         ),
         gaps=gaps.engine_gaps,
     ),
@@ -89,14 +88,11 @@ EXPORTERS: tuple[Exporter, ...] = (
         "node",
         "node-exporter",
         "this machine, by node_exporter's names",
-        Expected(
-            ("wattview_probe_success",),
+        _expected(
+            "wattview_probe_success",
             {
-                "node": (
-                    "node_scrape_collector_success",
-                    "node_scrape_collector_duration_seconds",
-                    *(metric for metrics in gaps.COLLECTED.values() for metric in metrics),
-                )
+                "node": "node_scrape_collector_success node_scrape_collector_duration_seconds "
+                + " ".join(metric for metrics in gaps.COLLECTED.values() for metric in metrics)
             },
         ),
         gaps=gaps.node_gaps,
@@ -105,15 +101,12 @@ EXPORTERS: tuple[Exporter, ...] = (
         "containers",
         "cadvisor",
         "containers, by cAdvisor's names",
-        Expected(
+        _expected(
             PROBES,
-            {"containers": ("cadvisor_version_info", "machine_cpu_cores", "machine_memory_bytes")},
+            {"containers": "cadvisor_version_info machine_cpu_cores machine_memory_bytes"},
             {
-                "container_last_seen": (
-                    "container_cpu_usage_seconds_total",
-                    "container_memory_usage_bytes",
-                    "container_memory_working_set_bytes",
-                )
+                "container_last_seen": "container_cpu_usage_seconds_total container_memory_usage_bytes "
+                "container_memory_working_set_bytes"
             },
         ),
     ),
@@ -121,73 +114,33 @@ EXPORTERS: tuple[Exporter, ...] = (
         "nginx_rtmp",
         "nginx-rtmp-exporter",
         "the RTMP server and its live streams",
-        Expected(
+        _expected(
             PROBES,
             {
-                "streams": (
-                    "nginx_rtmp_connections",
-                    "nginx_rtmp_streams",
-                    "nginx_rtmp_bandwidth_in_bytes",
-                    "nginx_rtmp_bandwidth_out_bytes",
-                )
+                "streams": "nginx_rtmp_connections nginx_rtmp_streams nginx_rtmp_bandwidth_in_bytes "
+                "nginx_rtmp_bandwidth_out_bytes"
             },
-            {
-                "nginx_rtmp_stream_info": (
-                    "nginx_rtmp_stream_bandwidth_in_bytes",
-                    "nginx_rtmp_stream_bandwidth_out_bytes",
-                )
-            },
+            {"nginx_rtmp_stream_info": "nginx_rtmp_stream_bandwidth_in_bytes nginx_rtmp_stream_bandwidth_out_bytes"},
         ),
     ),
-    Exporter(
-        "results",
-        "results-exporter",
-        "energy, power and CPU of the scenarios of the latest results file",
-        _of_results("results", history=True),
-        analysed_families,
-        analysed_statuses,
-        gaps.result_gaps,
-    ),
-    Exporter(
-        "qoe",
-        "qoe-exporter",
-        "quality of the scenarios of the latest results file",
-        _of_results("qoe", history=False),
-        analysed_families,
-        analysed_statuses,
-        gaps.result_gaps,
-    ),
-    Exporter(
-        "cost",
-        "cost-exporter",
-        "cost of the scenarios of the latest results file",
-        _of_results("cost", "cost_exporter_alive", history=True),
-        analysed_families,
-        analysed_statuses,
-        gaps.result_gaps,
-    ),
+    _of_results("results", "energy, power and CPU of the scenarios of the latest results file", history=True),
+    _of_results("qoe", "quality of the scenarios of the latest results file", history=False),
+    _of_results("cost", "cost of the scenarios of the latest results file", "cost_exporter_alive", history=True),
     Exporter(
         "gpu",
         "dcgm-exporter",
         "NVIDIA GPUs, by dcgm-exporter's names",
-        Expected(PROBES, {"gpu": gaps.GPU_METRICS}),
+        _expected(PROBES, {"gpu": " ".join(gaps.GPU_METRICS)}),
         gaps=gaps.gpu_gaps,
     ),
     Exporter(
         "health",
         "exporter-health-checker",
         "whether each of the other exporters answers, and with what",
-        Expected(
-            (
-                "exporter_health_status",
-                "exporter_reachable",
-                "exporter_metric_count",
-                "exporter_sample_count",
-                "exporter_has_data",
-                "process_cpu_seconds_total",
-                "process_resident_memory_bytes",
-                "python_info",
-            )
+        _expected(
+            "exporter_health_status exporter_reachable exporter_metric_count exporter_sample_count exporter_has_data "
+            "process_cpu_seconds_total process_resident_memory_bytes python_info",
+            {},
         ),
         health_families,
     ),

@@ -21,7 +21,7 @@ import msgspec
 from wattview.daemon.events import tell
 from wattview.daemon.exporters.check import LOOKS, Content, ExporterTarget, content_of, look, unhealthy
 from wattview.daemon.exporters.own_process import own_process_families
-from wattview.exposition import Family, gauge, labels
+from wattview.exposition import Family, families_of, gauge, labels, rows
 from wattview.fetch import NO_TLS
 from wattview.model import ExporterHealth, ExporterState, grouped_reasons
 
@@ -208,20 +208,23 @@ class Health:
 
     def families(self, checked: Iterable[ExporterHealth]) -> list[Family]:
         """The families of port 9600: the exporters' health, and the daemon's own resource use."""
-        status = gauge("exporter_health_status", "1 if the exporter is healthy, else 0.")
-        reachable = gauge("exporter_reachable", "1 if the exporter answers at all, else 0.")
-        metrics = gauge("exporter_metric_count", "Metric families in the exporter's answer.")
-        samples = gauge("exporter_sample_count", "Samples in the exporter's answer.")
-        data = gauge("exporter_has_data", "1 if the answer has samples of the thing measured, else 0.")
+        checked = list(checked)
         states = gauge("wattview_exporter_state", "1 for the state that the exporter is in, else 0.")
         for one in checked:
-            text = labels(exporter=one.exporter)
             for state in get_args(ExporterState):
                 states.add(int(one.state == state), labels(exporter=one.exporter, state=state))
-            status.add(int(one.healthy), text)
-            reachable.add(int(one.reachable), text)
-            data.add(int(one.has_data), text)
-            if one.reachable:
-                metrics.add(one.metric_count, text)
-                samples.add(one.sample_count, text)
-        return [status, reachable, metrics, samples, data, states, *own_process_families()]
+        named = [(labels(exporter=one.exporter), one) for one in checked]
+        return [*families_of(_HEALTH, named, _figure), states, *own_process_families()]
+
+
+_HEALTH = rows("""
+healthy exporter_health_status 1 if the exporter is healthy, else 0.
+reachable exporter_reachable 1 if the exporter answers at all, else 0.
+metric_count exporter_metric_count Metric families in the exporter's answer.
+sample_count exporter_sample_count Samples in the exporter's answer.
+has_data exporter_has_data 1 if the answer has samples of the thing measured, else 0.
+""")
+
+
+def _figure(one: ExporterHealth, field: str) -> int | None:
+    return int(getattr(one, field)) if one.reachable or not field.endswith("_count") else None

@@ -43,17 +43,12 @@ def results_families(run: RunResult | None) -> list[Family]:
     families = _newest("results", run)
     if run is not None:
         run_labels = labels(run=run.id, status=run.status or "", history=run.history)
-        families.append(
-            Family("wattview_results_info", "gauge", "The results file that is shown.", [(run_labels, 1.0)])
-        )
         count = len(run.scenarios)
+        shown = min(count, MAX_SCENARIOS)
         families += [
+            gauge("wattview_results_info", "The results file that is shown.", 1.0, run_labels),
             gauge("wattview_results_scenarios", "Scenarios in the results file.", count + run.left_out),
-            gauge(
-                "wattview_results_shown_scenarios",
-                "Scenarios of the results file that the exporters show.",
-                min(count, MAX_SCENARIOS),
-            ),
+            gauge("wattview_results_shown_scenarios", "Scenarios of the results file that the exporters show.", shown),
         ]
     return families
 
@@ -65,7 +60,7 @@ def qoe_families(run: RunResult | None) -> list[Family]:
 
 def cost_families(run: RunResult | None) -> list[Family]:
     """Port 9504: costs in the configured currency, and carbon if the grid's intensity is set."""
-    alive = Family("cost_exporter_alive", "gauge", "1 while the cost exporter answers.", [("", 1.0)])
+    alive = gauge("cost_exporter_alive", "1 while the cost exporter answers.", 1.0)
     return [alive, *_newest("cost", run)]
 
 

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import re
 
-from wattview.config import Config
 from wattview.exposition import Family, gauge
-from wattview.probes.kernel_files import KernelFile
+from wattview.probes.node.collector import of_file
 
 _FILE_NR = re.compile(rb"^([0-9]{1,20})\s+[0-9]+\s+([0-9]{1,20})$", re.MULTILINE)
 
 
-class FileDescriptors:
+def families(data: bytes) -> list[Family]:
     """``node_filefd_*``, from /proc/sys/fs/file-nr."""
-
-    def __init__(self, config: Config) -> None:
-        self._file = KernelFile(f"{config.paths.procfs}/sys/fs/file-nr")
-
-    def collect(self) -> list[Family]:
-        allocated, maximum = file_nr(self._file.read())
-        return [
-            gauge("node_filefd_allocated", "File descriptor statistics: allocated.", allocated),
-            gauge("node_filefd_maximum", "File descriptor statistics: maximum.", maximum),
-        ]
+    allocated, maximum = file_nr(data)
+    return [
+        gauge("node_filefd_allocated", "File descriptor statistics: allocated.", allocated),
+        gauge("node_filefd_maximum", "File descriptor statistics: maximum.", maximum),
+    ]
 
 
 def file_nr(data: bytes) -> tuple[int, int]:
@@ -31,3 +25,6 @@ def file_nr(data: bytes) -> tuple[int, int]:
     if match is None:
         raise ValueError("file-nr: does not hold three numbers")
     return int(match[1]), int(match[2])
+
+
+collector = of_file("sys/fs/file-nr", families)

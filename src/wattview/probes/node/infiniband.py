@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 
 from wattview.config import Config
-from wattview.exposition import Family, families_of, gauge, labels
+from wattview.exposition import Family, families_of, gauge, labels, rows
 from wattview.probes.lines import value
 from wattview.probes.node.collector import Directories, Directory
 from wattview.probes.node.infiniband_counters import COUNTERS, IN_WORDS
 
-_LIFESPAN = (
-    "The maximum period in ms which defines the aging of the counter reads. Two consecutive reads within this period "
-    "might return the same values."
-)
-_PHYSICAL_STATE = (
-    "Physical state of the InfiniBand port (0: no change, 1: sleep, 2: polling, 3: disable, 4: shift, 5: link up, "
-    "6: link error recover, 7: phytest)"
-)
-_STATE = "State of the InfiniBand port (0: no change, 1: down, 2: init, 3: armed, 4: active, 5: act defer)"
+# Row of a port's own figures: name, help.
+_PORT = rows("""
+state node_infiniband_state_id
+    State of the InfiniBand port (0: no change, 1: down, 2: init, 3: armed, 4: active, 5: act defer)
+phys_state node_infiniband_physical_state_id
+    Physical state of the InfiniBand port (0: no change, 1: sleep, 2: polling, 3: disable, 4: shift, 5: link up, 6: link
+    error recover, 7: phytest)
+rate node_infiniband_rate_bytes_per_second Maximum signal transfer rate
+lifespan node_infiniband_lifespan_seconds
+    The maximum period in ms which defines the aging of the counter reads. Two consecutive reads within this period
+    might return the same values.
+""")
 
 
 class Infiniband:
@@ -31,22 +34,20 @@ class Infiniband:
         devices = self._devices.found()
         ports: list[tuple[str, tuple[Directory, str]]] = []
         info = gauge("node_infiniband_info", "Non-numeric data from /sys/class/infiniband/<device>, value is always 1.")
-        state = gauge("node_infiniband_state_id", _STATE)
-        physical = gauge("node_infiniband_physical_state_id", _PHYSICAL_STATE)
-        rate = gauge("node_infiniband_rate_bytes_per_second", "Maximum signal transfer rate")
-        lifespan = gauge("node_infiniband_lifespan_seconds", _LIFESPAN)
         for device, directory in devices.items():
             info.add(1, _device_labels(device, directory))
-            for port in directory.names("ports"):
-                text = labels(device=device, port=port)
-                place = f"ports/{port}"
-                state.add(_number(directory.text(f"{place}/state")), text)
-                physical.add(_number(directory.text(f"{place}/phys_state")), text)
-                rate.add(value(directory.text(f"{place}/rate"), bytes_per_second, "infiniband rate"), text)
-                milliseconds = directory.number(f"{place}/hw_counters/lifespan")
-                lifespan.add(None if milliseconds is None else milliseconds // 1000, text)
-                ports.append((text, (directory, place)))
-        return [info, state, physical, rate, lifespan, *families_of(COUNTERS, ports, _count)]
+            names = directory.names("ports")
+            ports += [(labels(device=device, port=port), (directory, f"ports/{port}")) for port in names]
+        return [info, *families_of(_PORT, ports, _figure), *families_of(COUNTERS, ports, _count)]
+
+
+def _figure(port: tuple[Directory, str], what: str) -> int | None:
+    directory, place = port
+    if what == "lifespan":
+        milliseconds = directory.number(f"{place}/hw_counters/lifespan")
+        return None if milliseconds is None else milliseconds // 1000
+    return value(directory.text(f"{place}/{what}"), bytes_per_second if what == "rate" else number_before_colon,
+                 f"infiniband {what}")  # fmt: skip
 
 
 def _count(port: tuple[Directory, str], file: str) -> int | None:
@@ -62,10 +63,6 @@ def _device_labels(device: str, directory: Directory) -> str:
         firmware_version=directory.text("fw_ver") or "",
         hca_type=directory.text("hca_type") or "",
     )
-
-
-def _number(text: str | None) -> int | None:
-    return value(text, number_before_colon, "infiniband state")
 
 
 def number_before_colon(text: str) -> int:

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, labels
+from wattview.exposition import Family, families_of, gauge, labels, rows
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
 from wattview.probes.node.collector import Directories
@@ -20,6 +20,12 @@ _SYNCED = re.compile(r"\((\d+)/\d+\)")
 # Exported state, words of the progress line. The order is node_exporter's: a reshape has no name of its own.
 _SYNCING = (("recovering", "recovery"), ("check", "check"), ("resync", "resync"))
 _STATES = ("active", "inactive", "recovering", "resync", "check")
+
+_TABLE = rows("""
+required node_md_disks_required Total number of disks of device.
+blocks node_md_blocks Total number of blocks on device.
+synced node_md_blocks_synced Number of blocks synced on device.
+""")
 
 
 class Array(NamedTuple):
@@ -45,9 +51,6 @@ class Mdadm:
     def collect(self) -> list[Family]:
         state = gauge("node_md_state", "Indicates the state of md-device.")
         disks = gauge("node_md_disks", "Number of active/failed/spare disks of device.")
-        required = gauge("node_md_disks_required", "Total number of disks of device.")
-        blocks = gauge("node_md_blocks", "Total number of blocks on device.")
-        synced = gauge("node_md_blocks_synced", "Number of blocks synced on device.")
         raid_disks = gauge("node_md_raid_disks", "Number of raid disks on device.")
         degraded = gauge("node_md_degraded", "Number of degraded disks on device.")
         arrays = mdstat(self._file.read())
@@ -56,19 +59,16 @@ class Mdadm:
             device = array.device
             for name in _STATES:
                 state.add(1 if name == array.state else 0, labels(device=device, state=name))
-            disks.add(array.active, labels(device=device, state="active"))
-            disks.add(array.failed, labels(device=device, state="failed"))
-            disks.add(array.spare, labels(device=device, state="spare"))
-            required.add(array.required, labels(device=device))
-            blocks.add(array.blocks, labels(device=device))
-            synced.add(array.synced, labels(device=device))
+            for kind in ("active", "failed", "spare"):
+                disks.add(getattr(array, kind), labels(device=device, state=kind))
         for device, directory in attributes.items():
             members = raid_disks_now(directory.text("md/raid_disks"))
             raid_disks.add(members, labels(device=device))
             if members is not None:
                 # A level without redundancy has no such file, and cannot be degraded.
                 degraded.add(directory.number("md/degraded") or 0, labels(device=device))
-        return [state, disks, required, blocks, synced, raid_disks, degraded]
+        of_arrays = families_of(_TABLE, [(labels(device=array.device), array) for array in arrays])
+        return [state, disks, *of_arrays, raid_disks, degraded]
 
 
 def raid_disks_now(text: str | None) -> int | None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from wattview.exposition import Family, counter, labels
+from wattview.exposition import Family, families_of, labels, rows
 from wattview.probes.lines import understood
 from wattview.probes.node.collector import of_file
+
+_TABLE = rows("""
+0 node_schedstat_running_seconds_total Number of seconds CPU spent running a process.
+1 node_schedstat_waiting_seconds_total Number of seconds spent by processing waiting for this CPU.
+2 node_schedstat_timeslices_total Number of timeslices executed by CPU.
+""")
 
 
 def families(data: bytes) -> list[Family]:
     """``node_schedstat_*{cpu}``; no data without CONFIG_SCHEDSTATS."""
-    running = counter("node_schedstat_running_seconds_total", "Number of seconds CPU spent running a process.")
-    waiting = counter(
-        "node_schedstat_waiting_seconds_total", "Number of seconds spent by processing waiting for this CPU."
-    )
-    slices = counter("node_schedstat_timeslices_total", "Number of timeslices executed by CPU.")
-    for cpu, (ran, waited, count) in schedstat(data).items():
-        text = labels(cpu=cpu)
-        running.add(ran / 1e9, text)
-        waiting.add(waited / 1e9, text)
-        slices.add(count, text)
-    return [running, waiting, slices]
+    cpus = [
+        (labels(cpu=cpu), (ran / 1e9, waited / 1e9, count)) for cpu, (ran, waited, count) in schedstat(data).items()
+    ]
+    return families_of(_TABLE, cpus, lambda figures, column: figures[int(column)])
 
 
 def schedstat(data: bytes) -> dict[str, tuple[int, int, int]]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from wattview.config import Config
-from wattview.exposition import Family, gauge, labels
+from wattview.exposition import Family, families_of, labels, rows
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
 from wattview.probes.node.collector import Filter
 
-# Column of /proc/slabinfo (slabinfo(5)), name, help.
-_TABLE = (
-    (1, "active_objects", "The number of objects that are currently active (i.e., in use)."),
-    (2, "objects", "The total number of allocated objects (i.e., objects that are both in use and not in use)."),
-    (3, "object_size_bytes", "The size of objects in this slab, in bytes."),
-    (4, "objects_per_slab", "The number of objects stored in each slab."),
-    (5, "pages_per_slab", "The number of pages allocated for each slab."),
-)
+# Column of /proc/slabinfo (slabinfo(5)) after the name, counted from 0, name, help.
+_TABLE = rows("""
+0 node_slabinfo_active_objects The number of objects that are currently active (i.e., in use).
+1 node_slabinfo_objects
+    The total number of allocated objects (i.e., objects that are both in use and not in use).
+2 node_slabinfo_object_size_bytes The size of objects in this slab, in bytes.
+3 node_slabinfo_objects_per_slab The number of objects stored in each slab.
+4 node_slabinfo_pages_per_slab The number of pages allocated for each slab.
+""")
 
 
 class Slabinfo:
@@ -26,12 +27,9 @@ class Slabinfo:
         self._filter = Filter(config.node.slab_exclude, config.node.slab_include)
 
     def collect(self) -> list[Family]:
-        families = [gauge(f"node_slabinfo_{name}", help_text) for _, name, help_text in _TABLE]
-        for slab, columns in slabinfo(self._file.read()).items():
-            if not self._filter.ignores(slab):
-                for family, value in zip(families, columns, strict=True):
-                    family.add(value, labels(slab=slab))
-        return families
+        slabs = [pair for pair in slabinfo(self._file.read()).items() if not self._filter.ignores(pair[0])]
+        shown = [(labels(slab=slab), columns) for slab, columns in slabs]
+        return families_of(_TABLE, shown, lambda columns, column: columns[int(column)])
 
 
 def slabinfo(data: bytes) -> dict[str, list[int]]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wattview.exposition import Family, gauge, labels
+from wattview.exposition import Family, families_of, labels, rows
 from wattview.probes.lines import understood
 from wattview.probes.node.collector import of_file
 
+_TABLE = rows("""
+size node_swap_size_bytes Swap device size in bytes.
+used node_swap_used_bytes Swap device used in bytes.
+priority node_swap_priority Swap device priority.
+""")
+
 
 class SwapDevice(NamedTuple):
-    """One line of /proc/swaps; sizes in KiB, as the kernel gives them."""
+    """One line of /proc/swaps; sizes in bytes."""
 
     device: str
     type: str
@@ -21,15 +27,7 @@ class SwapDevice(NamedTuple):
 
 def families(data: bytes) -> list[Family]:
     """``node_swap_*{device,type}``."""
-    size = gauge("node_swap_size_bytes", "Swap device size in bytes.")
-    used = gauge("node_swap_used_bytes", "Swap device used in bytes.")
-    priority = gauge("node_swap_priority", "Swap device priority.")
-    for one in swaps(data):
-        text = labels(device=one.device, type=one.type)
-        size.add(one.size * 1024, text)
-        used.add(one.used * 1024, text)
-        priority.add(one.priority, text)
-    return [size, used, priority]
+    return families_of(_TABLE, [(labels(device=one.device, type=one.type), one) for one in swaps(data)])
 
 
 def swaps(data: bytes) -> list[SwapDevice]:
@@ -39,7 +37,7 @@ def swaps(data: bytes) -> list[SwapDevice]:
         name, kind, size, used, priority = line.split()
         if name == "Filename":
             return None
-        return SwapDevice(name, kind, int(size), int(used), int(priority))
+        return SwapDevice(name, kind, int(size) * 1024, int(used) * 1024, int(priority))
 
     return understood(data.decode("utf-8", "replace").splitlines(), device, "swaps")
 
