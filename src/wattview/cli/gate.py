@@ -18,7 +18,7 @@ from wattview.cli.results.source import ResultsSource, named_runs, source_of
 from wattview.cli.terminal import json_text
 from wattview.config import Config
 from wattview.foreign_text import one_line
-from wattview.model import Bound, BoundCheck, GateReport, HistorySeries, RunResult
+from wattview.model import Bound, BoundCheck, GateReport, RunResult
 from wattview.report.gate_summary import (
     HEADER,
     headline,
@@ -123,7 +123,7 @@ async def _run_of(source: ResultsSource, config: Config, word: str) -> RunResult
         return exported
     from wattview.daemon.results import Results
 
-    run = await Results(config, _History(source, config.history.backend)).of_file(path)
+    run = await Results(config, source).of_file(path)
     if run is None:
         raise click.ClickException(f"{word}: no such file")
     return run
@@ -153,17 +153,6 @@ def _exported(path: Path) -> RunResult | None:
     if len(found) != 1:
         raise click.ClickException(f"{path}: holds {len(found)} runs; export only one")
     return found[0]
-
-
-class _History:
-    """What is needed to analyse a results file from elsewhere: this machine's history."""
-
-    def __init__(self, source: ResultsSource, name: str) -> None:
-        self.name = name
-        self._source = source
-
-    async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]:
-        return await self._source.samples(selector, start, end)
 
 
 def _write(path: Path, text: str) -> None:

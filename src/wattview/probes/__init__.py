@@ -8,8 +8,11 @@ numbers are missing. No HTTP server, no storage, no other probe.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Protocol, TypeVar
 
+from wattview.decoding import Explained
 from wattview.model import ProbeState, Reading
 
 R_co = TypeVar("R_co", bound=Reading, covariant=True)
@@ -53,3 +56,12 @@ class SourceBroken(SourceError):
     """The source exists, but its answer is invalid, or it does not answer."""
 
     state: ProbeState = "broken"
+
+
+@contextlib.contextmanager
+def broken_if_it_fails() -> Iterator[None]:
+    """A failed request, with its reason and its fix, as a SourceBroken."""
+    try:
+        yield
+    except Explained as error:
+        raise SourceBroken(error.reason, error.fix) from None

@@ -4,19 +4,17 @@ id: ``latest``, and a unique prefix of one."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any
 
 import click
+from msgspec import Struct
 
 from wattview.cli.attach import answers, socket_url
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
 from wattview.model import HistorySeries, RunResult
-
-if TYPE_CHECKING:
-    from wattview.daemon.history.protocol import History
-    from wattview.daemon.results import Results
 
 MOST_RUNS = 1000
 """How many runs are read by default."""
@@ -35,40 +33,23 @@ class UnknownRun(click.ClickException):
         super().__init__(f"no run {word!r}{where}; see: wattview results")
 
 
-class ResultsSource(Protocol):
-    """Source of results: a daemon, or the files and the history."""
+class ResultsSource(Struct):
+    """Source of results: a daemon, or the files and the history ``name``."""
 
-    async def all(self, limit: int) -> list[RunResult]: ...
-
-    async def get(self, run_id: str) -> RunResult | None: ...
-
-    async def ids(self) -> list[str]: ...
-
-    async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]: ...
+    name: str
+    all: Callable[[int], Awaitable[list[RunResult]]]
+    get: Callable[[str], Awaitable[RunResult | None]]
+    ids: Callable[[], Awaitable[list[str]]]
+    samples: Callable[..., Coroutine[Any, Any, list[HistorySeries]]]
 
 
-class _DaemonResults:
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self.all = client.results
-        self.ids = client.result_ids
-        self.samples = client.history
-
-    async def get(self, run_id: str) -> RunResult | None:
-        try:
-            return await self._client.result(run_id)
-        except CallRefused as error:
-            if error.status == 404:
-                return None
-            raise
-
-
-class _Files:
-    def __init__(self, results: Results, history: History) -> None:
-        self.all = results.all
-        self.ids = results.ids
-        self.get = results.get
-        self.samples = history.samples
+async def _result_or_none(client: Client, run_id: str) -> RunResult | None:
+    try:
+        return await client.result(run_id)
+    except CallRefused as error:
+        if error.status == 404:
+            return None
+        raise
 
 
 @contextlib.asynccontextmanager
@@ -77,7 +58,8 @@ async def source_of(config: Config) -> AsyncIterator[ResultsSource]:
     if answers(config):
         async with Client(socket_url(config)) as client:
             try:
-                yield _DaemonResults(client)
+                get = partial(_result_or_none, client)
+                yield ResultsSource(config.history.backend, client.results, get, client.result_ids, client.history)
             except ClientError as error:
                 raise click.ClickException(str(error)) from None
         return
@@ -86,7 +68,8 @@ async def source_of(config: Config) -> AsyncIterator[ResultsSource]:
 
     history = open_history(config)
     try:
-        yield _Files(Results(config, history), history)
+        results = Results(config, history)
+        yield ResultsSource(history.name, results.all, results.get, results.ids, history.samples)
     finally:
         await history.close()
 

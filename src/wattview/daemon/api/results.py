@@ -18,7 +18,7 @@ from wattview.analysis.sweeps.prediction import DEFAULT_FPS, DEFAULT_RESOLUTION,
 from wattview.analysis.sweeps.rd_curves import compare_curves
 from wattview.analysis.sweeps.side_by_side import measurements, side_by_side
 from wattview.analysis.windows.energy import NoData
-from wattview.daemon.api.route import Call, Parts, Refusal, answers, number
+from wattview.daemon.api.route import Call, Parts, Refusal, answers, number, number_or_none
 from wattview.daemon.history.power_curves import power_curves
 from wattview.model import (
     MEDIA_TYPES,
@@ -140,9 +140,10 @@ async def _advice(parts: Parts, request: Request) -> Advice:
     word = request.query_params.get("objective") or "energy"
     if word not in WORDS:
         raise Refusal(422, f"objective is one of {', '.join(WORDS)}, not {word!r}", "objective")
-    streams = _wish(request, "streams")
+    streams = number_or_none(request, "streams")
     target = AdviceTarget(
-        vmaf_at_least=_wish(request, "vmaf"), qoe_at_least=_wish(request, "qoe"), most=_wish(request, "most"),
+        vmaf_at_least=number_or_none(request, "vmaf"), qoe_at_least=number_or_none(request, "qoe"),
+        most=number_or_none(request, "most"),
         streams_at_least=None if streams is None else math.ceil(streams),
     )  # fmt: skip
     with _said():
@@ -158,7 +159,7 @@ def _checked(target: AdviceTarget) -> AdviceTarget:
 
 def _report_target(request: Request) -> AdviceTarget | None:
     """The target of the report's verdict, if the call gives one."""
-    vmaf = _wish(request, "vmaf")
+    vmaf = number_or_none(request, "vmaf")
     return None if vmaf is None else _checked(AdviceTarget(vmaf_at_least=vmaf))
 
 
@@ -202,24 +203,19 @@ async def _curves(parts: Parts, request: Request) -> CurveComparison:
 )
 async def _prediction(parts: Parts, request: Request) -> PowerPrediction:
     """The power of a setting between those that were measured, from a fit on streams, pixels, bitrate and content."""
-    streams = number(request, "streams", math.nan, low=1, high=MAX_STREAMS)
-    if math.isnan(streams) or streams != int(streams):
+    streams = number_or_none(request, "streams", 1, MAX_STREAMS)
+    if streams is None or streams != int(streams):
         raise Refusal(422, "streams is a whole number of concurrent streams", "streams")
     resolutions = [one for one in _text(request, "resolution").split(",") if one] or [DEFAULT_RESOLUTION]
     question = Question(
         streams=int(streams), resolutions=tuple(resolutions), fps=number(request, "fps", DEFAULT_FPS, low=1, high=240),
         bitrates=tuple(one for one in _text(request, "bitrate").split(",") if one), source=_text(request, "source"),
-        spatial=_content(request, "si"), temporal=_content(request, "ti"),
+        spatial=number_or_none(request, "si", 0, MAX_CONTENT), temporal=number_or_none(request, "ti", 0, MAX_CONTENT),
         encoder=_text(request, "encoder"), preset=_text(request, "preset"), machine=_text(request, "machine"),
         extrapolate=_text(request, "extrapolate") in ("1", "true"),
     )  # fmt: skip
     with _said():
         return predict(await _scenarios(parts, request), question)
-
-
-def _content(request: Request, name: str) -> float | None:
-    value = number(request, name, math.nan, low=0, high=MAX_CONTENT)
-    return None if math.isnan(value) else value
 
 
 async def _scenarios(parts: Parts, request: Request) -> list[ScenarioResult]:
@@ -315,11 +311,6 @@ async def _export(parts: Parts, request: Request) -> Response:
 
 def _text(request: Request, name: str) -> str:
     return request.query_params.get(name, "").strip()
-
-
-def _wish(request: Request, name: str) -> float | None:
-    value = number(request, name, math.nan)
-    return None if math.isnan(value) else value
 
 
 RESULTS_CALLS: tuple[Call[Any], ...] = (

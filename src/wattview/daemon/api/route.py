@@ -118,9 +118,15 @@ def answers(
 
 def number(request: Request, name: str, default: float, low: float = -math.inf, high: float = math.inf) -> float:
     """A query parameter as a number; ``default`` if missing. Raises Refusal if it is not one."""
+    value = number_or_none(request, name, low, high)
+    return default if value is None else value
+
+
+def number_or_none(request: Request, name: str, low: float = -math.inf, high: float = math.inf) -> float | None:
+    """The same; None if missing."""
     text = request.query_params.get(name)
     if text is None or text == "":
-        return default
+        return None
     try:
         value = float(text)
     except ValueError:

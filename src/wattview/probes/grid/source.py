@@ -11,7 +11,7 @@ from wattview.config import Config, GridSettings
 from wattview.fetch import Access, Fetched, FetchError, Site, Unreachable, decode_json
 from wattview.model import GridQuantity, GridSpan
 from wattview.model.power.grid import grid_kind
-from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+from wattview.probes import SourceAbsent, SourceBroken, SourceRefused, broken_if_it_fails
 
 T = TypeVar("T")
 
@@ -53,10 +53,8 @@ class OnlineSource:
         """The configured key. Raises SourceRefused without one."""
         given = self._settings
         secret = os.environ.get(given.token_env, "") if given.token_env else ""
-        try:
+        with broken_if_it_fails():
             key = Access(secret_file=given.token_file, secret=secret).read_secret()
-        except FetchError as error:
-            raise SourceBroken(error.reason, error.fix) from None
         if not key:
             raise SourceRefused(f"{given.kind} needs a key", "get one (docs/grid.md), and set token_file")
         return key
@@ -79,10 +77,8 @@ class OnlineSource:
         if answer.status != 200:
             said = " ".join(answer.body[:120].decode("utf-8", "replace").split())
             raise SourceBroken(f"{answer.place} answered {answer.status}: {said}")
-        try:
+        with broken_if_it_fails():
             return decode_json(answer, kind, f"the answer of {self._kind.words}")
-        except FetchError as error:
-            raise SourceBroken(error.reason, error.fix) from None
 
 
 def plausible(quantity: GridQuantity, spans: Iterable[GridSpan]) -> list[GridSpan]:

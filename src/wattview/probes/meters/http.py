@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from wattview.config import Config, MeterSettings
 from wattview.fetch import Access, Fetched, FetchError, NoAnswer, Site, Unreachable, decode_json
-from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+from wattview.probes import SourceAbsent, SourceBroken, SourceRefused, broken_if_it_fails
 
 T = TypeVar("T")
 
@@ -68,10 +68,8 @@ class MeterSite:
             )
         if answer.status != 200:
             raise SourceBroken(f"{answer.place} answered {answer.status} {answer.phrase}", f"is this {what}?")
-        try:
+        with broken_if_it_fails():
             return decode_json(answer, kind, f"the answer of {what}")
-        except FetchError as error:
-            raise SourceBroken(error.reason, error.fix) from None
 
     @property
     def answered(self) -> Mapping[str, str]:
@@ -80,10 +78,8 @@ class MeterSite:
 
     def secret(self) -> str:
         """Raises SourceBroken if its file cannot be read."""
-        try:
+        with broken_if_it_fails():
             return access(self._settings, self._config).read_secret()
-        except FetchError as error:
-            raise SourceBroken(error.reason, error.fix) from None
 
     async def close(self) -> None:
         if self._site is not None:

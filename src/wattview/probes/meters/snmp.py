@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from wattview.config import Config, MeterSettings
-from wattview.fetch import FetchError
-from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+from wattview.probes import SourceAbsent, SourceBroken, SourceRefused, broken_if_it_fails
 from wattview.probes.meters.answer import JOULES_PER_WATT_HOUR, MeterAnswer, Outlet, together
 from wattview.probes.meters.http import access
 
@@ -114,10 +113,8 @@ class SnmpMeter:
             self._agent = None
 
     def _secret(self) -> str:
-        try:
+        with broken_if_it_fails():
             return access(self._settings, self._config).read_secret()
-        except FetchError as error:
-            raise SourceBroken(error.reason, error.fix) from None
 
     async def _recognise(self, agent: _Agent) -> Columns:
         for mib in MIBS:

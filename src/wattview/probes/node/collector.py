@@ -108,6 +108,14 @@ def integer_or_none(data: bytes) -> int | None:
         return None
 
 
+def float_or_none(text: str) -> float | None:
+    """A number with a point; None if it is something else."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 class Directory:
     """A directory of small files under /sys, which are read by name.
 

@@ -7,13 +7,8 @@ from wattview.exposition import Family, gauge, labels
 from wattview.probes.lines import value
 from wattview.probes.node.collector import Directory, NoSource
 
-# Prefix of the text, state (Documentation/ABI/testing/sysfs-devices-system-cpu).
-_STATES = (
-    ("Not affected", "not affected"),
-    ("Vulnerable", "vulnerable"),
-    ("Mitigation", "mitigation"),
-    ("Unknown", "unknown"),
-)
+# What the text begins with (Documentation/ABI/testing/sysfs-devices-system-cpu).
+_STATES = ("Not affected", "Vulnerable", "Mitigation", "Unknown")
 
 
 class CpuVulnerabilities:
@@ -42,7 +37,7 @@ def vulnerability(text: str) -> tuple[str, str]:
     """(state, mitigation) of ``Mitigation: Clear CPU buffers``. Raises ValueError for an unknown state."""
     # itlb_multihit concerns KVM only, and is prefixed so.
     text = text.strip().removeprefix("KVM: ")
-    for beginning, state in _STATES:
-        if text.startswith(beginning):
-            return state, text.removeprefix(beginning).removeprefix(": ") if state != "not affected" else ""
+    for state in _STATES:
+        if text.startswith(state):
+            return state.lower(), text.removeprefix(state).removeprefix(": ") if state != "Not affected" else ""
     raise ValueError(f"no state of a vulnerability: {text[:80]!r}")

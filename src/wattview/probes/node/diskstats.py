@@ -6,7 +6,7 @@ from wattview.config import Config
 from wattview.exposition import Family, gauge, labels, named
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import Filter
+from wattview.probes.node.collector import Filter, float_or_none
 
 _SECTOR = procfs.SECTOR_BYTES
 _MS = 0.001
@@ -94,7 +94,7 @@ class Diskstats:
                 mapper.add(1, labels(device=device, **_facts(udev, _MAPPER)))
             if udev.get("ID_ATA"):
                 for key, family in ata.items():
-                    family.add(_float_or_none(udev.get(key)), text)
+                    family.add(float_or_none(udev.get(key, "")), text)
         return [info, *families, filesystem, mapper, *ata.values()]
 
     def _properties(self, major: int, minor: int) -> dict[str, str]:
@@ -134,10 +134,3 @@ def _facts(udev: dict[str, str], names: dict[str, str]) -> dict[str, str]:
 def _serial(udev: dict[str, str]) -> str:
     """The serial number printed on the disk's label, as far as udev knows it."""
     return next((udev[key] for key in ("SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL") if udev.get(key)), "")
-
-
-def _float_or_none(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None

@@ -10,7 +10,7 @@ import re
 
 from wattview.config import Config
 from wattview.exposition import Families, Family, FamilyType, labels
-from wattview.probes.node.collector import Directories, Directory, Filter, NoSource
+from wattview.probes.node.collector import Directories, Directory, Filter, NoSource, float_or_none
 
 _FILE = re.compile(r"(?P<type>[^0-9]+)(?P<number>[0-9]*)(?:_(?P<property>.+))?")
 _TYPES = frozenset((
@@ -111,13 +111,13 @@ def sensor_families(families: Families, chip: str, sensor: str, properties: dict
              labels(chip=chip, sensor=sensor, label=properties["label"]))  # fmt: skip
     if kind in _SINGLE:
         name, help_text, factor = _SINGLE[kind]
-        value = _float_or_none(properties.get("", ""))
+        value = float_or_none(properties.get("", ""))
         if kind == "beep_enable":
             value = 1.0 if properties.get("") == "1" else 0.0
         families.add(name, help_text, None if value is None else value * factor, text)
         return
     for element, raw in properties.items():
-        value = _float_or_none(raw)
+        value = float_or_none(raw)
         if element == "label" or value is None:
             continue
         name = f"node_hwmon_{kind}"
@@ -194,10 +194,3 @@ def chip_names(directories: list[Directory]) -> dict[str, Directory]:
 def clean_name(text: str) -> str:
     """Text as a lower-case part of a metric's name."""
     return _NOT_IN_A_NAME.sub("_", text.strip().lower()).strip("_")
-
-
-def _float_or_none(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

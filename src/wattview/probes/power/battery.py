@@ -34,10 +34,6 @@ class Battery(NamedTuple):
     status: str
     watts: float | None
 
-    @property
-    def discharging(self) -> bool:
-        return self.status == "Discharging"
-
 
 class BatteryPower:
     """The host's power while it runs on battery: see ``EnergySource``.
@@ -60,7 +56,7 @@ class BatteryPower:
         batteries, plugged = self._supplies()
         if not batteries:
             raise SourceAbsent("this machine has no battery")
-        feeding = [battery for battery in batteries if battery.discharging]
+        feeding = [battery for battery in batteries if battery.status == "Discharging"]
         if plugged or not feeding:
             said = "it is plugged in" if plugged else f"its status is {batteries[0].status or 'not told'!r}"
             raise SourceAbsent(f"the machine does not run on battery: {said}")

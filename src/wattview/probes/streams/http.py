@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from wattview.config import Config
 from wattview.fetch import OPEN, Access, Fetched, FetchError, NoAnswer, Site, Unreachable, blocking, decode_json, shown
 from wattview.model import StreamsReading
-from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+from wattview.probes import SourceAbsent, SourceBroken, SourceRefused, broken_if_it_fails
 from wattview.probes.streams.rates import StreamRates
 
 T = TypeVar("T")
@@ -107,7 +107,5 @@ async def page(site: Site, path: str = "", absent_fix: str = ANY_SERVER) -> Fetc
 
 def decoded(answer: Fetched, kind: type[T], api: str, fix: str) -> T:
     """The JSON of an answer. Raises SourceBroken."""
-    try:
+    with broken_if_it_fails():
         return decode_json(answer, kind, f"the API of {api}", fix)
-    except FetchError as error:
-        raise SourceBroken(error.reason, error.fix) from None

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wattview.analysis.windows.energy import percentile
 from wattview.daemon.lab.encoding.ffmpeg_process import last_words
 from wattview.daemon.lab.judging.tool import Tool
 from wattview.daemon.lab.judging.vmaf_models import model_name
@@ -128,11 +129,3 @@ def harmonic_mean(values: list[float]) -> float:
     """As in libvmaf: the harmonic mean of the values plus 1, less 1, so that one frame of score 0 does not make the
     result 0."""
     return len(values) / math.fsum(1 / (value + 1) for value in values) - 1
-
-
-def percentile(ordered: list[float], percent: float) -> float:
-    """Linear between the two nearest of the ordered values (method 7 of Hyndman and Fan)."""
-    place = (len(ordered) - 1) * percent / 100
-    below = math.floor(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)

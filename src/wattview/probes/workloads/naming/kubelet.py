@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from wattview.fetch import Access, FetchError, Site, blocking, decode_json
-from wattview.probes import SourceBroken, SourceRefused
+from wattview.fetch import Access, Site, blocking, decode_json
+from wattview.probes import SourceRefused, broken_if_it_fails
 from wattview.probes.workloads.naming import Named
 
 SECONDS = 10.0
@@ -58,10 +58,8 @@ class KubeletNames:
 
     def ask(self) -> list[Named]:
         """Raises SourceRefused or SourceBroken."""
-        try:
+        with broken_if_it_fails():
             pods = blocking(self._pods())
-        except FetchError as error:
-            raise SourceBroken(error.reason, error.fix) from None
         return [named for pod in pods for named in _named(pod)]
 
     async def _pods(self) -> list[_Pod]:
