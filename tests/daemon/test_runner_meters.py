@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from wattview.analysis.efficiency import pixels
 from wattview.analysis.windows.energy import percentile
 from wattview.daemon.lab import window_trail
 from wattview.daemon.lab.encoding import encoder_options, ffmpeg_command
 from wattview.daemon.lab.encoding.encoder_process import Pace, PaceMeter
-from wattview.daemon.lab.encoding.renditions import pixels, streams_of
+from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.encoding.viewers import StallMeter
 from wattview.daemon.lab.judging.scores import Quality, harmonic_mean
 from wattview.daemon.lab.run_progress import ProgressClock

@@ -6,7 +6,8 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from wattview.daemon.lab.encoding.renditions import pixels, streams_of
+from wattview.analysis.efficiency import pixels
+from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.model import Phase, RunProgress, Scenario
 from wattview.model.scenarios import LONGEST_SECONDS
 

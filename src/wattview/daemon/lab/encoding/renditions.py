@@ -7,6 +7,7 @@ import unicodedata
 
 from msgspec import Struct
 
+from wattview.analysis.efficiency import pixels
 from wattview.model import Rendition, Scenario
 from wattview.model.run_request import bitrate_text, bits_per_second
 
@@ -81,11 +82,6 @@ def picture_size(resolution: str) -> tuple[int, int]:
     """``1280x720`` → (1280, 720)."""
     width, height = resolution.split("x")
     return int(width), int(height)
-
-
-def pixels(resolution: str) -> int:
-    width, height = picture_size(resolution)
-    return width * height
 
 
 def stream_name(scenario_name: str, index: int) -> str:
