@@ -12,7 +12,7 @@ from typing import get_args
 
 from wattview.analysis.pricing.hourly import HourlyCost, rates
 from wattview.config import Cost
-from wattview.exposition import Family, counter, families_of, gauge, labels, rows
+from wattview.exposition import Family, counter, empty_families, families_of, gauge, labels, rows
 from wattview.model import GridPrices, MachinePower, Run, RunState
 
 _ENCODER = rows("""
@@ -50,36 +50,34 @@ def _phase(run: Run | None) -> Family:
     return family
 
 
-_MACHINE = rows("""
-watts wattview_machine_power_watts Power of the host, and of GPUs that its source does not see.
-error_watts wattview_machine_power_error_watts Bound on the reading error of that power.
-""")
-
-_COSTS = rows("""
-energy wattview_energy_cost_per_hour Cost per hour of the machine's energy, at its current power.
-compute wattview_compute_cost_per_hour Cost per hour of the machine's busy CPUs and GPUs.
-""")
-
-_CARBON = rows("""
-carbon_grams wattview_carbon_grams_per_hour CO2 equivalent of the machine's energy, an hour.
-embodied_grams wattview_embodied_carbon_grams_per_hour The machine's embodied CO2 equivalent, an hour of it.
-""")
-
-
 def machine_families(machine: MachinePower | None) -> list[Family]:
     """Power of the whole machine. Unknown figures have no samples."""
-    known = [(labels(source=machine.source), machine)] if machine is not None and machine.watts is not None else []
-    return families_of(_MACHINE, known)
+    watts = gauge("wattview_machine_power_watts", "Power of the host, and of GPUs that its source does not see.")
+    error = gauge("wattview_machine_power_error_watts", "Bound on the reading error of that power.")
+    if machine is not None:
+        watts.add(machine.watts, labels(source=machine.source))
+        error.add(None if machine.watts is None else machine.error_watts, labels(source=machine.source))
+    return [watts, error]
+
+
+_HOURLY = rows("""
+energy wattview_energy_cost_per_hour Cost per hour of the machine's energy, at its current power.
+compute wattview_compute_cost_per_hour Cost per hour of the machine's busy CPUs and GPUs.
+carbon_grams wattview_carbon_grams_per_hour CO2 equivalent of the machine's energy, an hour.
+embodied_grams wattview_embodied_carbon_grams_per_hour The machine's embodied CO2 equivalent, an hour of it.
+stale wattview_grid_stale 1 if a price or intensity of the grid is the last known one.
+""")
 
 
 def hourly_families(hourly: HourlyCost, currency: str) -> list[Family]:
     """Cost of the machine's power and computing time."""
-    last_known = "1 if a price or intensity of the grid is the last known one."
-    return [
-        *families_of(_COSTS, [(labels(currency=currency), hourly)]),
-        *families_of(_CARBON, [("", hourly)]),
-        gauge("wattview_grid_stale", last_known, 1 if hourly.stale else None),
-    ]
+    families = empty_families(_HOURLY)
+    for name in ("energy", "compute"):
+        families[name].add(getattr(hourly, name), labels(currency=currency))
+    for name in ("carbon_grams", "embodied_grams"):
+        families[name].add(getattr(hourly, name))
+    families["stale"].add(1 if hourly.stale else None)
+    return list(families.values())
 
 
 def price_families(cost: Cost, time: float, known: GridPrices | None = None) -> list[Family]:
