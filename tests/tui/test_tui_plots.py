@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -78,6 +78,9 @@ def test_times_of_day_lie_inside_on_whole_steps(start: float, span: float, wante
     PLACES, PLACES, st.text(max_size=60), st.integers(0, 150), st.integers(0, 40), st.booleans(),
     st.lists(st.tuples(FINITE, FINITE), max_size=3),
 )  # fmt: skip
+@example([], [(2.225073858507203e-309, 0.0)], "", 24, 8, True, [(0.0, 1.0)])
+@example([], [(0.0, 0.0)], "𠀀", 24, 8, False, [(0.0, 1.0)])
+@example([], [(0.0, 0.0), (9.0, 0.0)], "𠀀" * 9, 60, 12, False, [(0.0, 9.0), (4.1, 9.0), (4.7, 9.0)])
 @settings(max_examples=60, deadline=None)
 def test_a_plot_never_leaves_its_field(
     line: list[tuple[float, float]], dots: list[tuple[float, float]], text: str, width: int, height: int, zero: bool,

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from wattview.axis import Tick, labelled, ticks, time_ticks
 from wattview.tui.text import fit
@@ -185,9 +185,19 @@ def window_names(windows: Sequence[NamedSpan], column: Callable[[float], int], c
             continue
         inner = right - left - 1
         name = fit(window.name, inner) if inner > 2 else ""
-        text = f" {name} ".center(inner, "─") if cell_len(name) + 2 <= inner and name else name.center(inner, "─")
-        row[left : right + 1] = ["├", *text, "┤"][: right - left + 1]
-    return "".join(row).rstrip()
+        text = f" {name} " if cell_len(name) + 2 <= inner and name else name
+        framed = f"├{text.center(inner - cell_len(text) + len(text), '─')}┤"
+        # One entry for each cell: a wide character has an empty one beside it.
+        parts = [part for character in framed for part in (character, *[""] * (cell_len(character) - 1))]
+        row[left : right + 1] = parts[: right - left + 1]
+    return set_cell_size("".join(row), cells).rstrip()
+
+
+def _dot(value: float, span: tuple[float, float], dots: int) -> int:
+    """Which of the dots of an axis is that value's; far outside the axis, one that is outside too."""
+    low, high = span
+    share = min(max((value - low) / (high - low), -1e9), 1e9)
+    return math.floor(round(0.5 + (dots - 1) * share, 8))
 
 
 class _Field:
@@ -201,12 +211,10 @@ class _Field:
 
     def column(self, x: float) -> int:
         """Where plotext sets a braille dot for it."""
-        low, high = self.x_span
-        return math.floor(round(0.5 + (2 * self.cells - 1) * (x - low) / (high - low), 8)) // 2
+        return _dot(x, self.x_span, 2 * self.cells) // 2
 
     def row(self, y: float) -> int:
-        low, high = self.y_span
-        return self.rows - 1 - math.floor(round(0.5 + (4 * self.rows - 1) * (y - low) / (high - low), 8)) // 4
+        return self.rows - 1 - _dot(y, self.y_span, 4 * self.rows) // 4
 
     def plot(self, traces: Sequence[PlotLine], across: Sequence[Tick], up: Sequence[Tick]) -> None:
         """What plotext draws, and the points."""
