@@ -1,4 +1,4 @@
-# What a person does with WattView, two words each. `make help` lists it.
+# `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
@@ -9,10 +9,10 @@ unexport PYTHONDONTWRITEBYTECODE # tests start some hundred daemons: their modul
 
 .PHONY: help install up test test-all lint bench soak stack clean
 
-help: ## this list
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-install: $(VENV)/.installed ## make .venv with WattView in it
+install: $(VENV)/.installed ## create .venv with WattView in it
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("WattView needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -26,27 +26,27 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-up: packages-run install ## the dashboard: daemon, media server and history start with it and end with it
+up: packages-run install ## open the dashboard, with a daemon and a media server for as long as it runs
 	@$(BIN)/wattview up $(ARGS)
 
-test: packages-test $(VENV)/.installed-dev ## the tests, but for the slow ones
+test: packages-test $(VENV)/.installed-dev ## run the tests, except the slow ones
 	@$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow' $(ARGS)
 
-test-all: packages-test $(VENV)/.installed-dev ## all tests
+test-all: packages-test $(VENV)/.installed-dev ## run all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(VENV)/.installed-dev ## ruff and mypy --strict
+lint: $(VENV)/.installed-dev ## run ruff and mypy --strict
 	@$(BIN)/ruff check src tests benchmarks
 	@$(BIN)/ruff format --check src tests benchmarks
 	@$(BIN)/mypy
 
-soak: $(VENV)/.installed-dev ## a daemon and a dashboard for HOURS=1 on a moving machine: do they stay flat?
+soak: $(VENV)/.installed-dev ## check that daemon and dashboard do not grow over HOURS=1
 	@$(BIN)/python -m tests.support.soak --hours $(HOURS) $(ARGS)
 
-bench: packages-bench $(VENV)/.installed-dev ## the measurements behind every figure in docs/
+bench: packages-bench $(VENV)/.installed-dev ## run the measurements behind the figures in docs/
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-stack: ## Prometheus, Grafana and alerts beside WattView, with Docker (ARGS=down ends it)
+stack: ## run WattView with Prometheus, Grafana and alerts in Docker (ARGS=down stops them)
 	@scripts/stack.sh $(ARGS)
 
 packages-%:

@@ -152,7 +152,7 @@ def figure(value: float | None, digits: int = 1, unit: str = "", error: float | 
         return UNKNOWN
     spread = f"{error or 0.0:.{digits}f}"
     around = f" ±{spread}" if float(spread) else ""
-    return f"{value:.{digits}f}{around}{' ' + unit if unit else ''}"
+    return f"{value:z.{digits}f}{around}{' ' + unit if unit else ''}"
 
 
 def quantity(of: Quantity, value: float | None, error: float | None = None, currency: str | None = None) -> str:

@@ -160,7 +160,7 @@ def _describe(reading: Reading | None) -> str:
             return f"{reading.engine.name} {reading.engine.version}, {len(reading.containers)} containers running"
         case WorkloadsReading():
             counts = Counter(one.kind for one in reading.workloads)
-            return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+            return ", ".join(f"{kind}: {count}" for kind, count in sorted(counts.items()))
         case StreamsReading():
             return f"{reading.server.name}, {len(reading.streams)} streams"
         case StoreReading():
