@@ -17,7 +17,7 @@ from wattview.cli.options import Options, settings
 @click.option("--name", "names", multiple=True, metavar="NAME",
               help="Name of the result; with --against one for each command.  [default: the program's]")  # fmt: skip
 @click.option("--against", multiple=True, metavar="COMMAND",
-              help="Another command, quoted as one word, to measure in turn with it; may be repeated.")  # fmt: skip
+              help="Another command, quoted, to interleave with the first; may be repeated.")  # fmt: skip
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True, help="Windows to measure.")
 @click.option(
     "--warmup", type=click.IntRange(0, 100), default=0, show_default=True, help="Runs before the first window."
