@@ -28,6 +28,7 @@ ALL = (
     "store_load",
     "scenario_sweep",
     "gate_real",
+    "capacity_real",
     "false_alarms",
     "calibration",
 )

@@ -104,7 +104,9 @@ def commands_of(words: tuple[str, ...], against: Sequence[str], names: Sequence[
         if not found[-1]:
             raise click.UsageError("--against: the command is empty")
     if len(names) > len(found):
-        raise click.UsageError(f"{len(names)} names for {len(found)} commands; give others with --against")
+        raise click.UsageError(
+            f"--name is given {len(names)} times, and there are {len(found)} commands (--against adds one)"
+        )
     programs = [Path(one[0]).name for one in found]
     numbered = programs if len(set(programs)) == len(programs) else [f"{one} {n}" for n, one in enumerate(programs, 1)]
     named = [one[:MOST_NAME] for one in (*names, *numbered[len(names):])]  # fmt: skip

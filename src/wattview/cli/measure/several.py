@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from wattview.analysis.sweeps.comparison import Repeats, repeats_of
 from wattview.analysis.windows.energy import NoData
+from wattview.analysis.windows.remarks import NOT_IDLE
 from wattview.cli import terminal as term
 from wattview.cli.attach import PATIENCE_SECONDS
 from wattview.cli.progress import progress_bars
@@ -31,8 +32,8 @@ COMPARED = ("net_watts_per_stream", "power_mean_watts", "cost_per_stream_hour", 
 """The figures of the verdicts, where both machines have them."""
 
 
-OF_A_STREAM = ("net_watts_per_stream", "cost_per_stream_hour", "carbon_grams_per_stream_hour")
-"""What one stream takes: joules a second above the idle machine, money and carbon."""
+OF_A_STREAM = ("net_watts_per_stream", "watts_per_stream", "cost_per_stream_hour", "carbon_grams_per_stream_hour")
+"""What one stream takes: joules a second above the idle machine and of the whole one, money and carbon."""
 
 
 class OnMachine(Struct, frozen=True):
@@ -145,6 +146,10 @@ def print_machines(found: Sequence[OnMachine], vmaf: float | None = None) -> Non
             rows.append(["" if number else label, address, *cells, "" if repeats.valid else "NOT REAL TIME"])
     header = ["SETTING", "MACHINE", *(quantity.title for quantity in quantities), ""]
     term.say(term.table(header, rows, right=frozenset(range(2, 2 + len(quantities))), shorten=0))
+    for one in found:
+        scenarios = one.result.scenarios if one.result is not None else []
+        for remark in dict.fromkeys(each.remarks[NOT_IDLE] for each in scenarios if NOT_IDLE in each.remarks):
+            term.say(term.wrap(f"{one.address}: {remark}"))
     for label, group in by_setting.items():
         for line in verdicts(label, group, vmaf):
             term.say(term.strong(term.wrap(line, "")))
