@@ -255,6 +255,14 @@ async def test_a_toast_that_is_put_up_after_its_time_holds_nothing_up(
         await until(pilot, lambda: pilot.app.current_mode == "workloads")
 
 
+async def test_toasts_that_are_no_longer_due_leave_nothing_behind(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon) as pilot:
+        pilot.app.notify("text", timeout=60)
+        await until(pilot, lambda: pilot.app.screen.query("Toast"))
+        pilot.app.clear_notifications()
+        await until(pilot, lambda: not pilot.app.screen.query("ToastHolder"))
+
+
 def test_toasts_outlast_a_clock_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for hours in (-72, 72):
         notice = Notice("text", timeout=5.0)

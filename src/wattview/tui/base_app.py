@@ -16,6 +16,7 @@ from textual.dom import DOMNode
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen
+from textual.widgets._toast import ToastHolder, ToastRack
 
 from wattview.config import Tui
 from wattview.foreign_text import clean
@@ -149,6 +150,15 @@ class BaseApp(App[str]):
             self._warned = {one: at for one, at in self._warned.items() if now - at < AGAIN_SECONDS} | {what: now}
         seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
         self.post_message(Notify(Notice(message, title, severity, seconds)))
+
+    def _refresh_notifications(self) -> None:
+        """Textual removes a toast whose time ended on another screen, and leaves its holder, which does nothing, for
+        ever: in a quarter of an hour of events and visits, 50 of them."""
+        super()._refresh_notifications()
+        shown = {ToastRack._toast_id(one) for one in self._notifications}
+        for holder in self.screen.query(ToastHolder) if self.screen_stack else ():
+            if holder.id not in shown:
+                holder.remove()
 
     def copy_to_clipboard(self, text: str) -> None:
         """The text may be untrusted, and may be pasted into a shell."""
