@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -16,8 +15,9 @@ import httpx
 import msgspec
 
 from wattview.decoding import UNREADABLE, why_unreadable
-from wattview.fetch import Fetched, FetchError, bounded_body, shown, trusted
+from wattview.fetch import NO_TLS, Fetched, FetchError, bounded_body, shown, trusted
 from wattview.foreign_text import wire_json
+from wattview.kept_connections import KeptConnections
 from wattview.line_stream import lines
 from wattview.model import (
     Advice,
@@ -58,11 +58,9 @@ LONGEST_SECONDS = 60.0
 QUIET_SECONDS = 15.0
 """How long a stream of snapshots may be silent; longer for a longer interval."""
 
-_NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
-"""A kept connection keeps the context of the task that opened it, and so a closed screen. A new local one is free."""
-
-_FEW_KEPT = httpx.Limits(max_keepalive_connections=1)
-"""To another machine a new connection costs a handshake."""
+_KEPT_LOCALLY, _KEPT_ELSEWHERE = 0, 1
+"""A kept connection keeps the context of the task that opened it, and so a closed screen. A new local one is free; to
+another machine it costs a handshake."""
 
 
 class ClientError(Exception):
@@ -106,19 +104,18 @@ class Client:
         self.url, self._seconds = url, timeout_seconds
         self.account: PowerAccount | None = None  # how snapshots divide power; None: as the daemon's settings say
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        base, transport = url, None
-        verify: ssl.SSLContext | bool = False
+        base = url
         try:
             if url.startswith("unix://"):
                 base = "http://wattview"
                 # A Unix socket has no certificate: loading the system's would cost some 30 ms at each start.
-                transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix://"), verify=False, limits=_NONE_KEPT)
-            elif url.startswith("https://"):
-                verify = trusted(ca_file)
+                transport = KeptConnections(NO_TLS, url.removeprefix("unix://"), _KEPT_LOCALLY)
+            else:
+                verify = trusted(ca_file) if url.startswith("https://") else NO_TLS
+                transport = KeptConnections(verify, kept=_KEPT_ELSEWHERE)
             self._http = httpx.AsyncClient(
-                transport=transport, base_url=base, headers=headers, verify=verify, timeout=LONGEST_SECONDS,
-                limits=_FEW_KEPT, trust_env=False,
-            )  # fmt: skip
+                transport=transport, base_url=base, headers=headers, timeout=LONGEST_SECONDS, trust_env=False
+            )
         except (httpx.InvalidURL, ValueError):
             raise ClientError(f"{shown(url)}: not an address; give unix:///path or http://host:port") from None
         except FetchError as error:

@@ -28,6 +28,7 @@ import msgspec
 
 from wattview.decoding import Explained
 from wattview.gc_tuning import give_back_memory
+from wattview.kept_connections import KeptConnections
 
 T = TypeVar("T")
 
@@ -212,10 +213,8 @@ class Site:
     def _client(self, scheme: str) -> httpx.AsyncClient:
         if scheme not in self._clients:
             verify = trusted(self._access.ca_file, self._access.check_hostname) if scheme == "https" else NO_TLS
-            transport = httpx.AsyncHTTPTransport(uds=self._socket, verify=verify) if self._socket else None
-            self._clients[scheme] = httpx.AsyncClient(
-                verify=verify, transport=transport, trust_env=False, follow_redirects=False, timeout=self._seconds
-            )
+            connections = KeptConnections(verify, self._socket)
+            self._clients[scheme] = httpx.AsyncClient(transport=connections, trust_env=False, timeout=self._seconds)
         return self._clients[scheme]
 
     def _authorization(self, url: httpx.URL) -> dict[str, str]:
