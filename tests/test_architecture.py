@@ -25,7 +25,8 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "whole_file": (),
     "model": ("decoding", "frame_rate"),
     "config": ("decoding", "model"),
-    "fetch": ("config", "decoding", "gc_tuning", "model"),
+    "kept_connections": (),
+    "fetch": ("config", "decoding", "gc_tuning", "kept_connections", "model"),
     "promql": ("config", "exposition", "fetch", "gc_tuning", "model"),
     "probes": (
         "config", "decoding", "exposition", "fetch", "foreign_text", "gc_tuning", "model", "promql", "whole_file",
@@ -33,7 +34,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "analysis": ("config", "exposition", "model"),
     "report": ("analysis", "axis", "foreign_text", "model"),
     "line_stream": ("fetch",),
-    "client": ("decoding", "fetch", "foreign_text", "line_stream", "model"),
+    "client": ("decoding", "fetch", "foreign_text", "kept_connections", "line_stream", "model"),
     "fleet": ("config", "exposition", "fetch", "model", "promql"),
     "tui": ("axis", "client", "config", "decoding", "fleet", "foreign_text", "frame_rate", "gc_tuning", "model"),
     "daemon": (

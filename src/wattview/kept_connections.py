@@ -29,7 +29,7 @@ class KeptConnections(httpx.AsyncBaseTransport):
             await one.aclose()
             raise
         assert isinstance(answer.stream, httpx.AsyncByteStream)
-        stream = _Answer(answer.stream, one, self._keep)
+        stream = _KeptBody(answer.stream, one, self._keep)
         return httpx.Response(answer.status_code, headers=answer.headers, stream=stream, extensions=answer.extensions)
 
     def _new(self) -> httpx.AsyncHTTPTransport:
@@ -47,7 +47,7 @@ class KeptConnections(httpx.AsyncBaseTransport):
             await self._waiting.pop().aclose()
 
 
-class _Answer(httpx.AsyncByteStream):
+class _KeptBody(httpx.AsyncByteStream):
     """The body of an answer; its connection is kept if all of it was read."""
 
     def __init__(
