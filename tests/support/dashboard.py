@@ -703,7 +703,7 @@ def scripted(socket: Path) -> Iterator[ScriptedDaemon]:
         daemon.stop()
 
 
-async def until(pilot: Any, true: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(pilot: Any, true: Callable[[], bool], seconds: float = 30.0) -> None:
     """Lets the app run until something is true of it."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds

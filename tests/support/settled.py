@@ -37,6 +37,16 @@ async def settled(app: App[Any]) -> None:
             await asyncio.sleep(0.001)
 
 
+async def handled(app: App[Any]) -> None:
+    """Returns when the keys pressed so far are handled where keys go: the widget in focus, and all that it is in."""
+    focused = app.screen.focused if app.screen_stack else None
+    waiting = {app, *app.screen_stack[-1:], *(focused.ancestors_with_self if focused is not None else ())}
+    for pump in tuple(waiting):
+        pump.call_later(lambda done=pump: waiting.discard(done))
+    while app._exception is None and any(pump.is_running for pump in waiting):  # noqa: ASYNC110  it may also close
+        await asyncio.sleep(0.001)
+
+
 def _has_messages(app: App[Any]) -> bool:
     return any(not pump._message_queue.empty() or pump._next_callbacks for pump in (app, *app._registry))
 

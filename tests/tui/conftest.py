@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from textual._context import active_app
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
 
 from tests.support.dashboard import ScriptedDaemon, scripted
-from tests.support.settled import settled
+from tests.support.settled import handled, settled
 
 
 @pytest.fixture
@@ -43,12 +45,30 @@ def _screens_are_made_when_they_are_visited(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(autouse=True)
+def _css_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has an app of its own, and all apps have the same CSS."""
+    parse = Stylesheet._parse_rules
+
+    def parsed(sheet: Stylesheet, css: str, **where: Any) -> list[RuleSet]:
+        key = (css, *where.values(), frozenset(sheet._variables.items()))
+        if key not in _rules:
+            _rules[key] = parse(sheet, css, **where)
+        return _rules[key]
+
+    monkeypatch.setattr(Stylesheet, "_parse_rules", parsed)
+
+
+_rules: dict[tuple[Any, ...], list[RuleSet]] = {}
+
+
+@pytest.fixture(autouse=True)
 def _a_pilot_that_knows_when_the_app_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     async def wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 0.0) -> None:
         await settled(active_app.get())
 
     async def wait_for_screen(pilot: Pilot[Any], *_: float) -> bool:
-        # Textual's sends a message to each widget and awaits all of them, after every key.
+        # Textual's waits for every widget of the screen, after every key.
+        await handled(pilot.app)
         await settled(pilot.app)
         return True
 
