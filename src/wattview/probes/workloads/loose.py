@@ -38,9 +38,10 @@ class Program:
 
 
 class _Process:
-    """One process. ``seconds`` is its CPU time that is included in its program's sum."""
+    """One process. ``seconds`` is its CPU time that is included in its program's sum; ``seen`` is its file as it was
+    last read: that of a process that sleeps stays the same, and is not parsed again."""
 
-    __slots__ = ("comm", "file", "program", "ran", "resident_bytes", "seconds", "started")
+    __slots__ = ("comm", "file", "program", "ran", "resident_bytes", "seconds", "seen", "started")
 
     def __init__(self, file: KernelFile, stat: PidStat, program: Program) -> None:
         self.file = file
@@ -50,6 +51,7 @@ class _Process:
         self.seconds = 0.0
         self.resident_bytes = 0
         self.ran = True
+        self.seen = b""
 
 
 class LooseProcesses:
@@ -103,7 +105,11 @@ class LooseProcesses:
     def _read(self, pid: int, process: _Process | None, now: float) -> None:
         file = KernelFile(f"{self._procfs}/{pid}/stat", size=1024) if process is None else process.file
         try:
-            stat = pid_stat(file.read())
+            data = file.read()
+            if process is not None and data == process.seen:
+                self._sleeps(process)
+                return
+            stat = pid_stat(data)
         except (OSError, ValueError):
             # It has just ended: the next list will not have it.
             file.close()
@@ -122,8 +128,15 @@ class LooseProcesses:
         process.ran = used > process.seconds
         process.program.seconds += max(used - process.seconds, 0.0)
         process.seconds = max(used, process.seconds)
+        process.resident_bytes, process.seen = stat.resident_bytes, data
         process.program.resident_bytes += stat.resident_bytes
         if process.program is self.kernel and not process.ran:
+            process.file.close()
+
+    def _sleeps(self, process: _Process) -> None:
+        process.ran = False
+        process.program.resident_bytes += process.resident_bytes
+        if process.program is self.kernel:
             process.file.close()
 
     def _program(self, pid: int, stat: PidStat, now: float) -> Program:
