@@ -105,8 +105,8 @@ def families_of(
     items = list(items)
     families = [named(row.name, row.help) for row in table]
     for family, row in zip(families, table, strict=True):
-        for text, item in items:
-            family.add(read(item, row.source), text)
+        source = row.source
+        family.samples = [(text, value) for text, item in items if (value := read(item, source)) is not None]
     return families
 
 

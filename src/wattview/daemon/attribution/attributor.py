@@ -176,7 +176,8 @@ class Attributor:
         """The series of the last interval that the history records, and its end."""
         if self._interval is None:
             return 0.0, []
-        samples = [(f.name + text, value) for f in self.families() if f.name in KEPT for text, value in f.samples]
+        families = families_of(self._accounts, self._workloads, fresh=self._fresh(), shown=("marginal",))
+        samples = [(f.name + text, value) for f in families if f.name in KEPT for text, value in f.samples]
         return self._interval.time, samples
 
     def page(self, account: PowerAccount | None = None) -> ShownAccount | None:

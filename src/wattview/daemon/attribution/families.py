@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from wattview.analysis.attribution.shares import Ledger, Part
@@ -28,7 +28,7 @@ KEPT = frozenset(
         "wattview_workloads_outside_power_watts",
     }
 )
-"""The families that the embedded history records."""
+"""The families that the embedded history records: of the two accounts, the marginal one's."""
 
 
 INCLUDES_IDLE = {"includes_idle": "true"}
@@ -40,18 +40,22 @@ _WORDS = {
 }
 
 
-def families_of(accounts: Accounts, workloads: WorkloadsReading | None, *, fresh: bool) -> list[Family]:
-    """Power in the last interval and energy so far, by both accounts. ``fresh``: the last interval is current."""
+def families_of(
+    accounts: Accounts, workloads: WorkloadsReading | None, *, fresh: bool,
+    shown: Iterable[PowerAccount] = get_args(PowerAccount),
+) -> list[Family]:  # fmt: skip
+    """Power in the last interval and energy so far, by the accounts that are ``shown``. ``fresh``: the last interval
+    is current."""
     found = []
     names: dict[str, str] = {}
     if workloads is not None:
         names = workload_labels((*workloads.workloads, *workloads.ended))
-    for account in get_args(PowerAccount):
+    for account in shown:
         page = accounts.page(account)
         ledger = (accounts.marginal if account == "marginal" else accounts.attributional).ledger
-        shown = page.book if fresh else Book()
+        book = page.book if fresh else Book()
         marks = INCLUDES_IDLE if account == "marginal" and page.includes_idle else {}
-        found += _divided(account, shown, ledger, names, marks)
+        found += _divided(account, book, ledger, names, marks)
     found += _encoder_families(accounts.page("marginal").book.streams if fresh else {})
     return [*found, *_idle_families(accounts, fresh=fresh)]
 
