@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from tests.conftest import ConfigFactory
 from tests.support import cgroup_tree
@@ -188,7 +188,7 @@ class Bench:
                 yield use
 
     def _moment(self) -> Moment:
-        return Moment(*(origin + self.reading_at for origin in self._origin))
+        return Moment(*(origin + self.reading_at for origin in astuple(self._origin)))
 
     def _note(self, name: str, reading: Reading) -> None:
         self._sources[name] = SimpleNamespace(latest=reading, status=ProbeStatus(probe=name, state="ok"))

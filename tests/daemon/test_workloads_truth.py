@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from tests.conftest import ConfigFactory
 from tests.support.docker_api import FakeDockerApi
@@ -158,7 +158,7 @@ class Mixture:
         self._tree.interrupts(busy, interrupts, CPUS)
 
     def _moment(self) -> Moment:
-        return Moment(*(origin + self._reading_at for origin in self._origin))
+        return Moment(*(origin + self._reading_at for origin in astuple(self._origin)))
 
     def _note(self, name: str, reading: Reading) -> None:
         self._sources[name] = SimpleNamespace(latest=reading, status=ProbeStatus(probe=name, state="ok"))

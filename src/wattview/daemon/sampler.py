@@ -207,9 +207,11 @@ class PowerClock:
         due = time.monotonic()
         stopped = False
         while not stopped:
-            # The next read() reports a failed sample with its reason; the clock continues.
-            with contextlib.suppress(SourceError, OSError):
+            try:
                 self._probe.tick()
+            except (SourceError, OSError) as error:
+                # The next read() reports it with its reason; the clock continues.
+                log.debug("the power clock: %s", error)
             now = time.monotonic()
             due = max(due + 1.0 / self._probe.sample_hz, now)
             stopped = self._stop.acquire(timeout=due - now)

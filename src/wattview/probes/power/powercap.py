@@ -96,7 +96,8 @@ class PowercapZones:
                 faults.append(Fault(zone.path, f"energy_uj cannot be read: {error.strerror}"))
             except ValueError as error:
                 faults.append(Fault(zone.path, str(error)))
-        faults += [_gone_fault(zone) for zone in self._gone.values()]
+        if self._gone:
+            faults += [_gone_fault(zone) for zone in self._gone.values()]
         faults += [_endless_fault(zone) for zone in self._zones.values() if zone.wrapped_unseen]
         if len(grown) < len(self._zones):
             self._list_at = min(self._list_at, now.boottime + RELISTING_SECONDS)

@@ -11,7 +11,9 @@ import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
-from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from wattview.config import Config
 from wattview.exposition import Family, families_of, labels, rows
@@ -67,7 +69,7 @@ PENDING_SECONDS = 5.0
 ESTIMATE_INSTEAD = "for an estimate until then: --set power.sources=estimated"
 
 
-class Glimpse(NamedTuple):
+class Glimpse(Struct, frozen=True, gc=False):
     """What the counters showed at ``began``, read until ``at``; and a close sample's second reading."""
 
     began: Moment
@@ -192,15 +194,15 @@ class PowerProbe:
     def _take(self) -> None:
         """Takes what the clock has read. A failure is that of the next sample too, which says it."""
         pending, self._pending = self._pending, []
-        for began, at, seen, later in pending:
+        for one in pending:
             if (source := self._steady) is None:
                 return
             try:
-                self._add(at, source.measure(began, seen), again=later is not None)
-                if later is not None:
-                    self._samples.complete(source.measure(*later))
+                self._add(one.at, source.measure(one.began, one.seen), again=one.later is not None)
+                if one.later is not None:
+                    self._samples.complete(source.measure(*one.later))
             except SourceError as error:
-                self._fail(began, error)
+                self._fail(one.began, error)
 
     def _try(self, now: Moment) -> None:
         if self._failure is not None and 0 <= now.monotonic - self._failure[0] < RETRY_SECONDS:
@@ -293,7 +295,7 @@ class PowerProbe:
             if source is not self._source:
                 self._source = source
                 self._samples.clear()
-            return measured._replace(faults=(*faults, *measured.faults)) if faults else measured
+            return replace(measured, faults=(*faults, *measured.faults)) if faults else measured
         self._source = None
         if failure is not None and len(self._sources) > 1:
             failure.fix = "; ".join(filter(None, (failure.fix, ESTIMATE_INSTEAD)))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from wattview.model import Fault, PowerSource
 from wattview.probes import SourceBroken
 
 
-class Moment(NamedTuple):
+class Moment(Struct, frozen=True, gc=False):
     """One instant on three clocks. ``boottime`` continues while the machine is suspended, ``monotonic`` does not."""
 
     time: float
@@ -28,7 +30,7 @@ def slept(before: Moment, now: Moment) -> bool:
     return (now.boottime - before.boottime) - (now.monotonic - before.monotonic) > 0.5
 
 
-class ZoneEnergy(NamedTuple):
+class ZoneEnergy(Struct, frozen=True, gc=False):
     """The energy of one powercap zone. ``moving``: its counter has moved since it was first read."""
 
     path: str
@@ -39,7 +41,7 @@ class ZoneEnergy(NamedTuple):
     counted: bool
 
 
-class Counter(NamedTuple):
+class Counter(Struct, frozen=True, gc=False):
     """One of the hardware counters behind the host's figure. ``moving``: it has moved since it was first read;
     ``resting``: it does not move now. ``update_seconds``: see ``UpdateInterval``."""
 
@@ -50,7 +52,7 @@ class Counter(NamedTuple):
     update_seconds: float | None
 
 
-class Measurement(NamedTuple):
+class Measurement(Struct, frozen=True, gc=False):
     """Energy counted by a source so far. ``host_microjoules`` never falls; None if a part of it is missing now.
     ``counters``: those behind it, for a source that ``counts``. ``idle_watts`` is the host's idle power if the source
     itself assumes one, that is, an estimate."""
