@@ -1,8 +1,9 @@
 """What the whole daemon costs: CPU share of one core and resident memory, idle, scraped, and with a dashboard attached.
 
 Starts a real daemon on free ports, a Docker engine with sleeping containers (root; docker.io, busybox-static), and for
-comparison Debian's prometheus-node-exporter, one of the ten programs it stands in for, scraped at the same rate. Power
-is that of a simulated RAPL tree beside the machine's own /sys, read ten times a second.
+comparison Debian's prometheus-node-exporter, one of the ten programs it stands in for, scraped at the same rate and
+measured over the same seconds: what else the machine does slows both. Power is that of a simulated RAPL tree beside the
+machine's own /sys, read ten times a second.
 
     python -m benchmarks.daemon_footprint [--containers 20] [--seconds 30]
 
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.processes import beside, resident_megabytes, share
+from benchmarks.processes import beside, resident_megabytes, share, shares
 from benchmarks.table import Result, Row, print_table
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import engine
@@ -31,7 +32,7 @@ from tests.support.powercap import simulated_rapl
 AIM_PERCENT = 1.0
 AIM_MEGABYTES = 80.0
 AIM_SCRAPED, AIM_ALONE = 1.5, 0.6
-"""Times node_exporter's CPU, scraped as often in the same run: for all ten exporters, and for when nobody asks."""
+"""Times node_exporter's CPU, scraped as often at the same time: for all ten exporters, and for when nobody asks."""
 SCRAPE_SECONDS = 5.0
 PEER = "node_exporter alone"
 
@@ -77,23 +78,23 @@ def measure(containers: int = 20, seconds: float = 30.0) -> Iterator[Result]:
         with running_daemon(Path(directory), *sets) as daemon, RealNodeExporter() as real:
             ours, theirs = daemon.process.pid, real.process.pid
             time.sleep(SCRAPE_SECONDS)
-            alone = share(ours, seconds)
             yield Row(
                 subject="daemon: nobody asks, resident", ours=resident_megabytes(ours), unit="MB",
                 peer=resident_megabytes(theirs), peer_name=PEER,
             )  # fmt: skip
             with scraping([f"http://127.0.0.1:{real.port}"]):
                 time.sleep(SCRAPE_SECONDS)
-                peer_percent, peer_megabytes = share(theirs, seconds), resident_megabytes(theirs)
-            yield Row(
-                subject="daemon: nobody asks, CPU of a core", ours=alone, unit="%", peer=peer_percent,
-                peer_name=f"{PEER}, scraped", ratio_below=AIM_ALONE,
-            )  # fmt: skip
-            exporters = daemon.exporters()
-            what = f"daemon: {len(exporters)} scraped every 5 s, {containers} containers"
-            with scraping([one.url for one in exporters.values()]):
-                time.sleep(SCRAPE_SECONDS)
-                percent, megabytes = share(ours, seconds), resident_megabytes(ours)
+                alone, peer_percent = shares((ours, theirs), seconds)
+                yield Row(
+                    subject="daemon: nobody asks, CPU of a core", ours=alone, unit="%", peer=peer_percent,
+                    peer_name=f"{PEER}, scraped", ratio_below=AIM_ALONE,
+                )  # fmt: skip
+                exporters = daemon.exporters()
+                what = f"daemon: {len(exporters)} scraped every 5 s, {containers} containers"
+                with scraping([one.url for one in exporters.values()]):
+                    time.sleep(SCRAPE_SECONDS)
+                    percent, peer_percent = shares((ours, theirs), seconds)
+                    megabytes, peer_megabytes = resident_megabytes(ours), resident_megabytes(theirs)
             yield Row(
                 subject=f"{what}, CPU",
                 ours=percent,

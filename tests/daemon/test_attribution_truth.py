@@ -443,7 +443,7 @@ async def test_a_wall_clock_that_is_set_changes_nothing_of_what_was_learnt(
 ) -> None:
     one = bench([WEB, ENCODE, SYSTEM])
     uses = [use async for use in one.live(700)]
-    one._origin = one._origin._replace(time=one._origin.time + step)
+    one._origin = replace(one._origin, time=one._origin.time + step)
     later = [use async for use in one.live(100)]
     assert uses[-1].idle_watts is not None
     assert later[-1].idle_watts == pytest.approx(uses[-1].idle_watts, rel=0.01)
