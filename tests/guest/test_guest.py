@@ -267,7 +267,7 @@ def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_thei
         " && ctr run --detach --null-io --rootfs /bare bare /bin/sleep 1000"
     )
     first, earliest, early = workloads(guest)
-    guest.run("sleep 30")
+    guest.run("sleep 15")
     second, late, latest = workloads(guest)
     shown = second.labels_of(CPU_SECONDS)
     names = {(one["kind"], one["name"], one.get("engine", "")) for one in shown}

@@ -11,6 +11,8 @@ import select
 import threading
 from collections.abc import Callable
 
+from wattview.probes.kernel_files import kept_below
+
 
 class ExitWatch:
     """Calls ``on_exit(pid)`` in its own thread when a watched process exits.
@@ -33,12 +35,15 @@ class ExitWatch:
             self.usable = False
 
     def add(self, pid: int) -> bool:
-        """Starts to watch; False for a process that cannot be watched (ended, old kernel)."""
+        """Starts to watch; False for a process that cannot be watched (ended, old kernel, no descriptors to spare)."""
         if not self.usable or self._closed:
             return False
         try:
             pidfd = os.pidfd_open(pid)
         except OSError:
+            return False
+        if pidfd >= kept_below():
+            os.close(pidfd)
             return False
         with self._lock:
             self._pids[pidfd] = pid
