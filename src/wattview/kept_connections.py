@@ -67,8 +67,10 @@ class _KeptBody(httpx.AsyncByteStream):
         self._whole = True
 
     async def aclose(self) -> None:
+        kept = False
         try:
             await self._stream.aclose()
+            kept = self._whole and self._keep(self._one)
         finally:
-            if not (self._whole and self._keep(self._one)):
+            if not kept:
                 await self._one.aclose()

@@ -86,6 +86,27 @@ async def test_fetches_that_are_cancelled_or_late_leave_no_connection_but_the_on
     await server.left(0)
 
 
+async def test_a_request_that_is_cancelled_while_its_answer_is_closed_holds_up_no_later_one(server: Server) -> None:
+    connections = KeptConnections(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), server.url.removeprefix("unix://"))
+    async with httpx.AsyncClient(transport=connections, base_url="http://here", timeout=1.0) as client:
+        for steps in range(12):
+            read = asyncio.Event()
+
+            async def get(read: asyncio.Event = read) -> None:
+                async with client.stream("GET", "/") as answer:
+                    async for _ in answer.aiter_raw():
+                        if answer.num_bytes_downloaded == 100_002:
+                            read.set()
+
+            call = asyncio.create_task(get())
+            await read.wait()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.wait([call])
+            assert (await client.get("/")).json() == []
+
+
 async def test_a_connection_whose_answer_was_read_serves_the_next_request(server: Server) -> None:
     connections = KeptConnections(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), server.url.removeprefix("unix://"))
     async with httpx.AsyncClient(transport=connections, base_url="http://here") as client:
