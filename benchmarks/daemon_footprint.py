@@ -13,16 +13,18 @@ The aim is under 1 % of a core and under 80 MB with 20 containers and all ten en
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
 
-from benchmarks.processes import beside, resident_megabytes, share, shares
+from benchmarks.processes import beside, resident_megabytes, share, shares, wake_ups
 from benchmarks.table import Result, Row, print_table
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import engine
@@ -35,6 +37,30 @@ AIM_SCRAPED, AIM_ALONE = 1.5, 0.6
 """Times node_exporter's CPU, scraped as often at the same time: for all ten exporters, and for when nobody asks."""
 SCRAPE_SECONDS = 5.0
 PEER = "node_exporter alone"
+
+_CLOCK_ALONE = """
+import os, sys, threading, time
+files = [os.open(path, os.O_RDONLY) for path in sys.argv[1:]]
+never = threading.Lock()
+never.acquire()
+while True:
+    for file in files:
+        os.pread(file, 64, 0)
+    never.acquire(timeout=0.1)
+"""
+"""The least that ten readings of the counters a second cost a Python program."""
+
+
+@contextmanager
+def clock_alone(sysfs: str) -> Iterator[int]:
+    """A program that does nothing else; its pid."""
+    counters = [str(path) for path in Path(sysfs).glob("class/powercap/intel-rapl:*/energy_uj")]
+    process = subprocess.Popen([sys.executable, "-c", _CLOCK_ALONE, *counters])
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
 
 
 def scraping(urls: list[str]) -> AbstractContextManager[None]:
@@ -83,12 +109,20 @@ def measure(containers: int = 20, seconds: float = 30.0) -> Iterator[Result]:
                 peer=resident_megabytes(theirs), peer_name=PEER,
             )  # fmt: skip
             with scraping([f"http://127.0.0.1:{real.port}"]):
-                time.sleep(SCRAPE_SECONDS)
-                alone, peer_percent = shares((ours, theirs), seconds)
+                with clock_alone(str(sysfs)) as clock:
+                    time.sleep(SCRAPE_SECONDS)
+                    woken = wake_ups(ours)
+                    alone, peer_percent, least = shares((ours, theirs, clock), seconds)
+                    woken = wake_ups(ours) - woken
                 yield Row(
                     subject="daemon: nobody asks, CPU of a core", ours=alone, unit="%", peer=peer_percent,
                     peer_name=f"{PEER}, scraped", ratio_below=AIM_ALONE,
                 )  # fmt: skip
+                yield Row(
+                    subject="daemon: nobody asks, CPU of a core", ours=alone, unit="%", peer=least,
+                    peer_name="a Python loop that reads the counters at 10 Hz",
+                )  # fmt: skip
+                yield Row(subject="daemon: nobody asks, wake-ups a second", ours=woken / seconds, unit="/s")
                 exporters = daemon.exporters()
                 what = f"daemon: {len(exporters)} scraped every 5 s, {containers} containers"
                 with scraping([one.url for one in exporters.values()]):

@@ -30,6 +30,15 @@ def resident_megabytes(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def wake_ups(pid: int) -> int:
+    """How often all its threads together have gone to sleep so far, to be woken up again (proc(5), status)."""
+    found = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        _, _, rest = status.read_text().partition("\nvoluntary_ctxt_switches:")
+        found += int(rest.split()[0])
+    return found
+
+
 def share(pid: int, seconds: float) -> float:
     """CPU use of one process over ``seconds``, in percent of one core."""
     return shares((pid,), seconds)[0]
