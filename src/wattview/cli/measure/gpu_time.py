@@ -23,7 +23,7 @@ FIRST_SECONDS, POLL_SECONDS = 0.3, 1.0
 MAX_GAP_SECONDS = 5.0
 
 Ran = Callable[[Callable[[int], None]], Coroutine[Any, Any, CommandTimes]]
-"""Runs the command, and calls with its process id as soon as it has one."""
+"""Runs the command, and passes its process id to the callback as soon as it has one."""
 
 
 async def followed(client: Client, run: Ran) -> tuple[CommandTimes, float | None, str]:
