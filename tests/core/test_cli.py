@@ -165,6 +165,9 @@ def test_bash_completes_commands_options_and_what_they_take(tmp_path: Path) -> N
     assert completed("run --encoder libs", 3) == ["libsvtav1"]
     assert completed("run --encoder h264_nvenc --preset p", 5) == ["placebo", *(f"p{number}" for number in range(1, 8))]
     assert completed("up --set cost.curr", 3) == ["cost.currency="]
+    assert completed("run --encoder = libs", 4) == ["libsvtav1"], "bash takes = for the end of a word"
+    assert completed("up --set power.account = m", 5) == ["marginal"]
+    assert completed("up --set = power.account = ", 5) == ["marginal", "attributional"]
 
 
 def test_the_daemon_does_not_load_what_draws_on_a_terminal() -> None:

@@ -7,20 +7,60 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    add_completion_class,
+    get_completion_class,
+)
 
-_SPACES = {
+_CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
     "bash": (
-        "    return 0\n}",
-        "    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace\n    return 0\n}",
+        (
+            """COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD""",
+            """COMP_WORDS="${words[*]}" COMP_CWORD=$((${#words[@]} - 1))""",
+        ),
+        (
+            "    local response\n",
+            """    local response word words=() glued="" begun=""
+    for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+        if [[ ${#words[@]} -gt 0 && ( $word == = || -n $glued ) ]]; then
+            words[-1]+=$word
+        else
+            words+=("$word")
+        fi
+        [[ $word == = ]] && glued=1 || glued=""
+    done
+    if [[ $COMP_WORDBREAKS == *=* && ${words[-1]} == *=* ]]; then
+        begun="${words[-1]%=*}="
+    fi
+""",
+        ),
+        ("COMPREPLY+=($value)", 'COMPREPLY+=("${value#"$begun"}")'),
+        (
+            "    return 0\n}",
+            "    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace\n    return 0\n}",
+        ),
     ),
     "zsh": (
-        "        compadd -U -V unsorted -a completions\n",
-        "        compadd -U -V settings -S '' -- ${(M)completions:#*=}\n"
-        "        compadd -U -V unsorted -- ${completions:#*=}\n",
+        ("            _path_files -f\n", "            compset -P '--*='\n            _path_files -f\n"),
+        (
+            "        compadd -U -V unsorted -a completions\n",
+            "        compadd -U -V settings -S '' -- ${(M)completions:#*=}\n"
+            "        compadd -U -V unsorted -- ${completions:#*=}\n",
+        ),
     ),
-}  # fmt: skip
-"""No space after a setting's ``=``: the text in click's script, and its replacement. fish adds none."""
+    "fish": (
+        ('string split "," $completion', 'string split --max 1 "," $completion'),
+        ("complete --no-files", "complete --no-files --keep-order"),
+    ),
+}
+"""Texts in click's scripts, and their replacements. bash takes ``=`` for the end of a word: the words are put together
+again, and what stands before ``=`` is not written twice. No shell writes a space after a setting's ``=``. fish shows
+whole descriptions, in our order."""
 
 
 def script(program: click.Command, shell: str) -> str:
@@ -28,7 +68,35 @@ def script(program: click.Command, shell: str) -> str:
     kind = get_completion_class(shell)
     assert kind is not None
     text = kind(program, {}, "wattview", "_WATTVIEW_COMPLETE").source()
-    return text.replace(*_SPACES[shell]) if shell in _SPACES else text
+    for before, after in _CHANGES[shell]:
+        assert before in text, f"click's script for {shell} has changed: {before}"
+        text = text.replace(before, after)
+    return text
+
+
+class _WholeWords(ShellComplete):
+    """Click answers ``--encoder=lib`` with ``libx264``; a shell replaces the whole word."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[Any]]:
+        found = super().get_completions(args, incomplete)
+        option, equals, _ = incomplete.partition("=")
+        if equals and option.startswith("--"):
+            for item in found:
+                item.value = f"{option}={item.value}" if item.type == "plain" else item.value
+        return found
+
+
+class _Bash(_WholeWords, BashComplete): ...
+
+
+class _Zsh(_WholeWords, ZshComplete): ...
+
+
+class _Fish(_WholeWords, FishComplete): ...
+
+
+for _kind in (_Bash, _Zsh, _Fish):
+    add_completion_class(_kind)
 
 
 def run_ids(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
@@ -70,9 +138,13 @@ def presets(context: click.Context, parameter: click.Parameter, begun: str) -> l
     return _begun(begun, [name for name in get_args(Preset) if accepts_preset(encoder, name)])
 
 
-def setting_keys(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
-    from wattview.config import Config, flatten
+def setting(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[Any]]:
+    """The keys, each with ``=``; after that the values, where they are few."""
+    from wattview.config import Config, choices, flatten
 
+    key, equals, _ = begun.partition("=")
+    if equals:
+        return _begun(begun, [f"{key}={value}" for value in choices(key)] if key in flatten(Config()) else [])
     return _begun(begun, [f"{key}=" for key in flatten(Config())])
 
 

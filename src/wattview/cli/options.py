@@ -54,7 +54,7 @@ def settings(command: Command) -> Command:
             multiple=True,
             metavar="KEY=VALUE",
             help="A setting, e.g. cost.currency=EUR.",
-            shell_complete=completion.setting_keys,
+            shell_complete=completion.setting,
         ),
         click.option(
             "--config",

@@ -4,7 +4,7 @@
 ``Config``. A wrong key or value raises ``ConfigError``, whose text is one line that names it.
 """
 
-from wattview.config.loading import ENVIRONMENT, SET_VARIABLE, flatten, load
+from wattview.config.loading import ENVIRONMENT, SET_VARIABLE, choices, flatten, load
 from wattview.config.meters import MeterSettings
 from wattview.config.node import NODE_COLLECTORS, Node
 from wattview.config.prices import ClockTime, Cost, GridSettings, Tariff, Weekday

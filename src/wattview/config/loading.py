@@ -145,20 +145,22 @@ def _explain(found: Mistake, tree: Mapping[str, Any], origin: Mapping[str, str])
     else:
         text = found.type_words()
         if text.startswith("invalid enum value"):
-            text = f"expected one of {', '.join(_choices(key))}"
+            text = f"expected one of {', '.join(choices(key))}"
         text = f"{text}, got {value_at(tree, key)!r}"
     source = origin.get(key)
     return f"{key}: {text}" + (f" ({source})" if source else "")
 
 
-def _choices(key: str) -> list[str]:
-    """The valid values of a setting with few choices."""
+def choices(key: str) -> list[str]:
+    """The valid values of a setting with few choices; of any other, none. Raises KeyError for an unknown setting."""
     import typing
 
     kind: Any = Config
     for part in steps(key):
         kind = typing.get_args(kind)[0] if isinstance(part, int) else typing.get_type_hints(kind)[part]
-    return [str(choice) for choice in typing.get_args(kind)]
+    if kind is bool:
+        return ["true", "false"]
+    return [str(choice) for choice in typing.get_args(kind)] if typing.get_origin(kind) is typing.Literal else []
 
 
 def _pushed_where_asked(config: Config, tree: Mapping[str, Any]) -> Config:
