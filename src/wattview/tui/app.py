@@ -213,7 +213,9 @@ class Dashboard(RunsApp):
             await self._no_key()
             if not self.is_running:
                 return
-            await self._get_screen(self._details(mode, kind))[1]
+            details = self._details(mode, kind)
+            await self._get_screen(details)[1]
+            details.post_message(events.ScreenResume())  # as a mode's screen is told: it is laid out
         while time.monotonic() - self._pressed < AT_REST_SECONDS:  # noqa: ASYNC110  it is a length of time
             await asyncio.sleep(HAND_SECONDS)
         settle()
