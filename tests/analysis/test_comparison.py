@@ -426,6 +426,17 @@ def test_single_repeats_are_advised_with_a_warning() -> None:
     assert advise(groups, AdviceTarget()).verdict.endswith("; too few repeats: each side needs at least two")
 
 
+def test_a_setting_that_is_good_enough_is_not_said_to_miss_the_target_for_want_of_its_power() -> None:
+    measured = [result(50, 94.0, net=-1.0), result(50, 95.0, net=0.0, preset="slow"), result(60, 80.0, preset="fast")]
+    advice = advise(measured, AdviceTarget(vmaf_at_least=90))
+    assert advice.verdict == (
+        "no measured setting is known to meet VMAF ≥ 90: the power above baseline per stream of 2 settings is not"
+        " known; 2 x 1280x720 30 fps 2500k libx264 veryfast: it drew no more than its baseline: the machine was not"
+        " idle during the baseline"
+    )
+    assert advise(measured, AdviceTarget(vmaf_at_least=99)).verdict == "no measured setting meets VMAF ≥ 99"
+
+
 def test_what_may_meet_the_target_is_told_from_what_meets_it_and_what_does_not() -> None:
     def three(vmaf: float, net: float, preset: str) -> list[ScenarioResult]:
         return [result(50, vmaf + wobble, net=net + wobble / 10, preset=preset) for wobble in (-0.5, 0.0, 0.5)]

@@ -102,11 +102,14 @@ def advise(
     groups = repeats_of(known)
     eligible: list[tuple[float, Repeats]] = []
     rejected: list[Choice] = []
+    unpriced: list[Choice] = []
     undecided: list[tuple[float, Choice, Repeats]] = []
     for repeats in groups:
         meets, reason = _meets(repeats, target, objective)
         if meets == "does not meet":
             rejected.append(Choice(label=repeats.label, meets=meets, reason=reason))
+            if _lacks_only_its_price(repeats, target, objective):
+                unpriced.append(rejected[-1])
             continue
         group = repeats.group()
         value = group.figures[objective].mean
@@ -132,8 +135,9 @@ def advise(
         raise NoData(f"VMAF is of several models ({listed}), which cannot be compared: select runs of one")
     perhaps = [choice for _, choice, _ in sorted(undecided, key=lambda one: one[0])]
     advice = Advice(
-        objective=objective, target=str(target), best=None, verdict=_none_meets(perhaps, target), choices=[],
-        rejected=rejected, undecided=perhaps, figure=OBJECTIVES[objective], unit=UNITS.get(objective, ""),
+        objective=objective, target=str(target), best=None, choices=[], rejected=rejected,
+        verdict=_none_meets(perhaps, unpriced, target, objective) if groups else "no setting has been measured yet",
+        undecided=perhaps, figure=OBJECTIVES[objective], unit=UNITS.get(objective, ""),
         machine=known[0].machine if known else None, left_out=left_out,
     )  # fmt: skip
     if not eligible:
@@ -191,7 +195,13 @@ def _around(figure: Estimate, form: str) -> str:
     return f"{figure.mean:{form}} (95 % interval {figure.low:{form}} to {figure.high:{form}})"
 
 
-def _none_meets(perhaps: Sequence[Choice], target: AdviceTarget) -> str:
+def _none_meets(perhaps: Sequence[Choice], unpriced: Sequence[Choice], target: AdviceTarget, objective: str) -> str:
+    if unpriced and not perhaps:
+        many = f"{len(unpriced)} settings" if len(unpriced) > 1 else "1 setting"
+        return (
+            f"no measured setting is known to meet {target}: the {OBJECTIVES[objective]} of {many} is not known;"
+            f" {unpriced[0].label}: {unpriced[0].reason}"
+        )
     if not perhaps:
         return f"no measured setting meets {target}"
     many = f"{len(perhaps)} settings" if len(perhaps) > 1 else "1 setting"
@@ -214,6 +224,26 @@ def _why_not(repeats: Repeats, target: AdviceTarget, objective: str) -> str:
     """Why a setting cannot be compared with the target at all."""
     if not repeats.valid:
         return "not real time: the encoders did not keep up"
+    if reason := _no_price(repeats, objective):
+        return reason
+    if target.streams_at_least is not None and (repeats.setting.streams or 0) < target.streams_at_least:
+        return f"{repeats.setting.streams or 'an unknown number of'} streams"
+    return ""
+
+
+def _lacks_only_its_price(repeats: Repeats, target: AdviceTarget, objective: str) -> bool:
+    """Whether a setting might meet the target if its price were known."""
+    if not repeats.valid or not _no_price(repeats, objective):
+        return False
+    figures = repeats.group().figures
+    wanted = (("vmaf_score", target.vmaf_at_least), ("qoe_score", target.qoe_at_least))
+    return (repeats.setting.streams or 0) >= (target.streams_at_least or 0) and all(
+        least is None or (name in figures and within(figures[name], least) != "does not meet") for name, least in wanted
+    )
+
+
+def _no_price(repeats: Repeats, objective: str) -> str:
+    """Why the objective of a setting is not known; "" if it is."""
     figures = repeats.group().figures
     if objective not in figures:
         reasons = repeats.valid[0].reasons
@@ -228,8 +258,6 @@ def _why_not(repeats: Repeats, target: AdviceTarget, objective: str) -> str:
         return "it drew no more than its baseline: the machine was not idle during the baseline"
     if objective.startswith("net") and not _above_noise(repeats, objective):
         return f"its {OBJECTIVES[objective]} is not distinguishable from 0: {figures[objective].mean:.3g} W"
-    if target.streams_at_least is not None and (repeats.setting.streams or 0) < target.streams_at_least:
-        return f"{repeats.setting.streams or 'an unknown number of'} streams"
     return ""
 
 
