@@ -69,10 +69,11 @@ def test_repeats_are_one_row_only_with_the_daemons_grouping() -> None:
         (5.0, None, ""),
         (990.0, 10.0, "100.0 x"),
         (-5.0, -10.0, "-50.0 %"),
+        (-0.5, 0.004, ""),
     ],
 )
 def test_a_difference_as_a_share(difference: float, base: float | None, expected: str) -> None:
-    assert percent(difference, base) == expected
+    assert percent(QUANTITIES["power_mean_watts"], difference, base) == expected
 
 
 def test_the_verdict_is_the_daemons_own_words() -> None:

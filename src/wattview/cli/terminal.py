@@ -150,7 +150,7 @@ def figure(value: float | None, digits: int = 1, unit: str = "", error: float | 
     """
     if value is None:
         return UNKNOWN
-    spread = f"{error or 0.0:.{digits}f}"
+    spread = f"{error or 0.0:z.{digits}f}"
     around = f" ±{spread}" if float(spread) else ""
     return f"{value:z.{digits}f}{around}{' ' + unit if unit else ''}"
 

@@ -6,6 +6,7 @@ comparisons, advice, the axes of curves and ``docs/quantities.md``. To add a fig
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -72,6 +73,10 @@ class Quantity(Struct, frozen=True, kw_only=True):
     def scaled(self, value: float) -> float:
         """Converts from the API's unit to ``unit``."""
         return value * self.scale
+
+    def shows(self, value: float) -> bool:
+        """Whether it is more than 0 in its decimals: a percentage of less says nothing."""
+        return bool(float(f"{self.scaled(value):.{self.decimals}f}"))
 
     def unit_in(self, currency: str | None) -> str:
         """``unit``, or the currency of a price."""
@@ -243,3 +248,19 @@ EFFICIENCY_PRICES = (
 def exported(exporter: str) -> list[Quantity]:
     """The quantities on one exporter."""
     return [quantity for quantity in _CATALOGUE if quantity.exporter == exporter]
+
+
+_OTHER_WORDS = {
+    "energy_error_joules": "its error", "power_percentile_watts": "percentiles of power", "cost_total": "cost",
+    "efficiency": "efficiency",
+}  # fmt: skip
+
+
+def unknown_by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """The words of a result's unknown figures by their reason: those with the same reason are named together."""
+    found: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        quantity = QUANTITIES.get(name)
+        words = quantity.words if quantity is not None else _OTHER_WORDS.get(name, name.replace("_", " "))
+        found.setdefault(reason, []).append(words)
+    return found

@@ -38,7 +38,7 @@ def _mean(side: Estimate | None, check: BoundCheck) -> str:
         return UNKNOWN
     quantity = QUANTITIES[check.bound.figure]
     unit = quantity.unit_in(check.currency)
-    return f"{quantity.scaled(side.mean):.{quantity.decimals}f} {unit}".rstrip() + f" (n = {side.count})"
+    return f"{quantity.scaled(side.mean):z.{quantity.decimals}f} {unit}".rstrip() + f" (n = {side.count})"
 
 
 def headline(report: GateReport) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from wattview.analysis.results import is_baseline
 from wattview.model import ScenarioResult
-from wattview.model.quantities import QUANTITIES
+from wattview.model.quantities import QUANTITIES, unknown_by_reason
 from wattview.report.words import plain
 
+OF_QUALITY = frozenset(name for name, quantity in QUANTITIES.items() if quantity.part == "Quality")
 MOST_NAMES = 8
 
 
@@ -24,13 +25,10 @@ def grouped_remarks(scenarios: Sequence[ScenarioResult]) -> Iterator[tuple[str, 
 
 def _sentences(scenario: ScenarioResult) -> Iterator[str]:
     yield from scenario.remarks.values()
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in scenario.reasons.items():
-        quantity = QUANTITIES.get(name)
-        if quantity is not None and quantity.part == "Quality" and is_baseline(scenario.record):
-            continue
-        by_reason.setdefault(reason, []).append(quantity.words if quantity else name.replace("_", " "))
-    yield from (f"no {', '.join(figures)}: {reason}" for reason, figures in by_reason.items())
+    reasons = scenario.reasons
+    if is_baseline(scenario.record):
+        reasons = {name: reason for name, reason in reasons.items() if name not in OF_QUALITY}
+    yield from (f"no {', '.join(figures)}: {reason}" for reason, figures in unknown_by_reason(reasons).items())
     yield from scenario.record.notes or ()
 
 

@@ -136,8 +136,7 @@ def _written(quantity: Quantity, value: float, error: float | None, currency: st
     sign = "+" if quantity.signed else ""
     spread = f"{quantity.scaled(error or 0.0):.{quantity.decimals}f}"
     around = f" ± {spread}" if float(spread) else ""
-    shown = round(quantity.scaled(value), quantity.decimals) + 0.0  # avoids -0.0
-    text = f"{shown:{sign}.{quantity.decimals}f}{around} {quantity.unit_in(currency)}"
+    text = f"{quantity.scaled(value):{sign}z.{quantity.decimals}f}{around} {quantity.unit_in(currency)}"
     return SheetCell(text.rstrip())
 
 

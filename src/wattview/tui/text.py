@@ -21,8 +21,7 @@ def number(value: float | None, decimals: int = 1) -> str:
     """``42.7``; a dash if the value is unknown. A value that rounds to zero has no minus sign."""
     if value is None or value != value:
         return UNKNOWN
-    text = f"{value:.{decimals}f}"
-    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+    return f"{value:z.{decimals}f}"
 
 
 def within(error: float | None) -> str:

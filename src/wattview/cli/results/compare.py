@@ -40,7 +40,7 @@ def print_comparison(first: RunResult, second: RunResult, as_json: bool = False)
         gap = found.baseline_watts
         interval = _interval(gap, QUANTITIES["power_mean_watts"])
         around = f" ({interval} W)" if interval else ""
-        term.say(f"idle machine, B − A: {gap.difference:+.2f} W{around}: {gap.verdict}")
+        term.say(f"idle machine, B − A: {gap.difference:+z.2f} W{around}: {gap.verdict}")
     if found.remark:
         term.say(term.wrap(found.remark, ""))
     for pair in found.pairs:
@@ -81,8 +81,8 @@ def _row(pair: Pair, figure: Quantity) -> list[str]:
         figure.words,
         term.quantity(figure, first.mean, first.half),
         term.quantity(figure, second.mean, second.half),
-        f"{figure.scaled(gap.difference):+.{figure.decimals}f} {figure.unit_in(None)}".rstrip(),
-        f"{100 * gap.difference / abs(first.mean):+.1f} %" if first.mean else "",
+        f"{figure.scaled(gap.difference):+z.{figure.decimals}f} {figure.unit_in(None)}".rstrip(),
+        f"{100 * gap.difference / abs(first.mean):+z.1f} %" if figure.shows(first.mean) else "",
         _interval(gap, figure) or term.UNKNOWN,
         gap.verdict.partition(":")[0],
     ]
@@ -92,7 +92,7 @@ def _interval(gap: Difference, figure: Quantity) -> str:
     """``+1.20 to +1.80``; "" if there is none."""
     if gap.low is None or gap.high is None:
         return ""
-    return " to ".join(f"{figure.scaled(end):+.{figure.decimals}f}" for end in (gap.low, gap.high))
+    return " to ".join(f"{figure.scaled(end):+z.{figure.decimals}f}" for end in (gap.low, gap.high))
 
 
 def _count(group: Group) -> str:

@@ -67,7 +67,7 @@ def _seconds(scenarios: Iterable[ScenarioResult]) -> float | None:
 
 def _span(values: Iterable[float | None], decimals: int) -> str:
     """``50.1``, or ``50.1–61.0`` of several."""
-    known = [f"{value:.{decimals}f}" for value in sorted(value for value in values if value is not None)]
+    known = [f"{value:z.{decimals}f}" for value in sorted(value for value in values if value is not None)]
     if not known:
         return term.UNKNOWN
     return known[0] if known[0] == known[-1] else f"{known[0]}–{known[-1]}"

@@ -14,7 +14,7 @@ from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
 from wattview.model import RunResult, ScenarioResult
-from wattview.model.quantities import CURRENCY, EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity
+from wattview.model.quantities import CURRENCY, EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity, unknown_by_reason
 from wattview.model.runs import made_by, without_addresses
 from wattview.report.facts import billed_text
 
@@ -199,7 +199,4 @@ def _remarks(one: ScenarioResult) -> Iterable[str]:
     yield from map(without_addresses, one.record.notes or [])
     if made := made_by(one.record):
         yield made
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in one.reasons.items():
-        by_reason.setdefault(reason, []).append(name)
-    yield from (f"no {', '.join(names)}: {reason}" for reason, names in by_reason.items())
+    yield from (f"no {', '.join(figures)}: {reason}" for reason, figures in unknown_by_reason(one.reasons).items())

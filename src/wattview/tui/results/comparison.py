@@ -153,10 +153,9 @@ def column_remarks(there: ResultRow | Group | None) -> list[str]:
 def mark(line: Line, column: int) -> str:
     """``-10.0 % ≠``: ``≠`` significant, ``=`` not significant, ``?`` too few repeats to test it."""
     gap = line.block.difference(column, line.figure.name) if line.figure is not None else None
-    if gap is None:
+    if gap is None or line.figure is None:
         return f"{'':>10}"
-    base = line.block.value(0, line.figure.name).value if line.figure is not None else None
-    return f"{percent(gap.difference, base):>8} {_sign(gap)}"
+    return f"{percent(line.figure, gap.difference, line.block.value(0, line.figure.name).value):>8} {_sign(gap)}"
 
 
 def level(gap: Difference) -> str:
@@ -168,10 +167,10 @@ def _sign(gap: Difference) -> str:
     return "?" if gap.differ is None else "≠" if gap.differ else "="
 
 
-def percent(difference: float, base: float | None) -> str:
+def percent(figure: Quantity, difference: float, base: float | None) -> str:
     if difference == 0:
         return "same"
-    if not base:
+    if base is None or not figure.shows(base):
         return ""
     share = 100 * difference / abs(base)
     return f"{signed(share)} %" if abs(share) < 1000 else f"{1 + share / 100:.1f} x"
@@ -190,7 +189,7 @@ def sentence(line: Line, column: int) -> str:
         return f"{letter}: {remark or 'not compared'}" if both else f"{letter}: not known on both sides"
     unit = figure.unit_in(line.block.currency)
     base = line.block.value(0, figure.name).value
-    share = percent(gap.difference, base)
+    share = percent(figure, gap.difference, base)
     text = f"{letter} less A: {signed_written(figure, gap.difference)} {unit}".rstrip() + (
         f" ({share})" if share else ""
     )

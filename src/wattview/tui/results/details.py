@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from wattview.model import Group, RunResult, ScenarioResult
 from wattview.model.power.meters import WALL_WORDS
-from wattview.model.quantities import QUANTITIES
+from wattview.model.quantities import QUANTITIES, unknown_by_reason
 from wattview.model.runs import made_by, without_addresses
 from wattview.tui.results.rows import ResultRow, name_of, notes
 from wattview.tui.results.values import Value, spoken, written
@@ -57,7 +57,7 @@ def details(row: ResultRow | None, page: str = "Energy") -> Parts:
     }
     for name in sorted(lines, key=lambda name: name != page):
         parts += lines[name]
-    reasons = _reasons(one.reasons)
+    reasons = "; ".join(f"{', '.join(figures)}: {reason}" for reason, figures in unknown_by_reason(one.reasons).items())
     noted = (without_addresses(note) for one in row.scenarios for note in one.record.notes or [])
     remarks = "; ".join(dict.fromkeys([*row.remarks.values(), *noted]))
     if remarks:
@@ -134,19 +134,3 @@ def run_details(run: RunResult | None) -> Parts:
         for one in run.scenarios if NOT_IDLE in one.remarks
     ]  # fmt: skip
     return parts
-
-
-_NAMES = {
-    "energy_error_joules": "its error", "power_percentile_watts": "percentiles of power", "cost_total": "cost",
-    "efficiency": "efficiency",
-}  # fmt: skip
-
-
-def _reasons(reasons: Mapping[str, str]) -> str:
-    """``VMAF, QoE score: no FFmpeg with libvmaf``: figures with the same reason are grouped."""
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in reasons.items():
-        quantity = QUANTITIES.get(name)
-        words = quantity.words if quantity is not None else _NAMES.get(name, name.replace("_", " "))
-        by_reason.setdefault(reason, []).append(words)
-    return "; ".join(f"{', '.join(figures)}: {reason}" for reason, figures in by_reason.items())
