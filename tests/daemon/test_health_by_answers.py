@@ -12,7 +12,7 @@ import pytest
 
 from wattview.daemon.exporters.check import ExporterTarget
 from wattview.daemon.exporters.expected import Expected, SelfReport
-from wattview.daemon.exporters.health import FETCH_SECONDS, Health
+from wattview.daemon.exporters.health import FETCH_SECONDS, OWN_AGENT, Health
 from wattview.exposition import Family
 from wattview.model import ExporterHealth, ProbeState, ProbeStatus
 
@@ -68,6 +68,17 @@ def exporter() -> Iterator[Exporter]:
 async def judged(health: Health) -> ExporterHealth:
     (one,) = await health.check()
     return one
+
+
+async def test_who_scraped_last_is_known_and_our_own_checks_do_not_count(exporter: Exporter) -> None:
+    health = Health([exporter.target], fresh_seconds=-1.0)
+    assert (await judged(health)).scrapes == 0
+    health.count("node-exporter", "Prometheus/3.5.0", "10.0.0.2", 812)
+    health.count("node-exporter", OWN_AGENT, "127.0.0.1", 812)
+    one = await judged(health)
+    assert (one.scrapes, one.scraper, one.scraped_bytes) == (1, "Prometheus/3.5.0 at 10.0.0.2", 812)
+    assert time.time() - (one.scraped or 0) < 60
+    await health.close()
 
 
 async def test_an_exporter_that_answered_somebody_is_not_fetched_again(exporter: Exporter) -> None:

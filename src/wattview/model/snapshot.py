@@ -33,7 +33,8 @@ class ExporterHealth(Struct, frozen=True, kw_only=True):
 
     ``metric_count`` counts families, ``sample_count`` samples; ``has_data`` is false if every sample is about the
     exporter itself (``wattview_probe_*`` and the like). ``missing`` are expected metrics whose absence is unexplained.
-    ``taken_by`` is the owner of its port; "" if it has the port itself.
+    ``taken_by`` is the owner of its port; "" if it has the port itself. ``scrapes`` counts its answers to others since
+    the daemon started; the last of them went to ``scraper`` at ``scraped`` and had ``scraped_bytes`` on the wire.
     """
 
     exporter: str
@@ -48,6 +49,10 @@ class ExporterHealth(Struct, frozen=True, kw_only=True):
     reason: str = ""
     missing: tuple[str, ...] = ()
     taken_by: str = ""
+    scrapes: int = 0
+    scraped: float | None = None
+    scraper: str = ""
+    scraped_bytes: int | None = None
     state: ExporterState = "unhealthy"
 
     def __post_init__(self) -> None:

@@ -92,6 +92,8 @@ class Endpoints:
             body = await asyncio.to_thread(encode, families, openmetrics)
         if not query:
             self._shown.health.note(exporter.name, families, time.perf_counter() - began)
+        address = request.client.host if request.client is not None else "a local client"
+        self._shown.health.count(exporter.name, request.headers.get("user-agent", ""), address, len(body))
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if zipped:
             headers["Content-Encoding"] = "gzip"

@@ -11,6 +11,7 @@ source, or whose last own scrape is long ago.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, get_args
@@ -52,7 +53,19 @@ class _Fetched(NamedTuple):
     content: Content
 
 
+class _Scraped(NamedTuple):
+    """An exporter's answers to others, and the last of them: its time (Unix), its client, its bytes on the wire."""
+
+    times: int
+    at: float
+    scraper: str
+    size: int
+
+
 _NEVER = float("-inf")
+
+OWN_AGENT = f"wattview-health/{os.getpid()}"
+"""The user agent of our own scrapes."""
 
 
 def _tell_changes(before: Iterable[ExporterHealth], now: Iterable[ExporterHealth]) -> None:
@@ -97,6 +110,7 @@ class Health:
         self._pending: asyncio.Task[tuple[ExporterHealth, ...]] | None = None
         self._answers: dict[str, _Answered] = {}
         self._fetched: dict[str, _Fetched] = {}
+        self._scraped: dict[str, _Scraped] = {}
 
     def ask_within(self, exporters: ASGIApp) -> None:
         """Calls the exporters in-process instead of over the network, where they require a password or certificate that
@@ -106,6 +120,21 @@ class Health:
     def note(self, exporter: str, families: Iterable[Family], seconds: float) -> None:
         """An exporter has just answered another client, in so many seconds."""
         self._answers[exporter] = _Answered(time.monotonic(), content_of(families), seconds)
+
+    def count(self, exporter: str, agent: str, address: str, size: int) -> None:
+        """An answer of so many bytes goes to the client that calls itself ``agent``."""
+        if agent != OWN_AGENT:
+            before = self._scraped.get(exporter)
+            scraper = f"{agent[:60]} at {address}" if agent else address
+            self._scraped[exporter] = _Scraped(before.times + 1 if before else 1, time.time(), scraper, size)
+
+    def _with_scrapes(self, one: ExporterHealth) -> ExporterHealth:
+        known = self._scraped.get(one.exporter)
+        if known is None:
+            return one
+        return msgspec.structs.replace(
+            one, scrapes=known.times, scraped=known.at, scraper=known.scraper, scraped_bytes=known.size
+        )
 
     async def check(self) -> tuple[ExporterHealth, ...]:
         """The current state, at most ``fresh_seconds`` old."""
@@ -133,11 +162,12 @@ class Health:
     async def _check(self) -> tuple[ExporterHealth, ...]:
         # A new client each time: idle connections between two checks would cost both ends, which are in this process.
         async with httpx.AsyncClient(
-            verify=NO_TLS, trust_env=False, timeout=self._timeout, transport=self._transport
-        ) as client:
+            verify=NO_TLS, trust_env=False, timeout=self._timeout, transport=self._transport,
+            headers={"User-Agent": OWN_AGENT},
+        ) as client:  # fmt: skip
             others = await asyncio.gather(*(self._check_one(client, target) for target in self._targets))
             itself = [] if self._itself is None else [await self._check_itself(client, self._itself, others)]
-        before, self._latest = self._latest, (*others, *itself)
+        before, self._latest = self._latest, tuple(map(self._with_scrapes, (*others, *itself)))
         _tell_changes(before, self._latest)
         self._checked = time.monotonic()
         return self._latest
