@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from wattview.model import EncoderMatch, Snapshot, Stream, StreamClient, StreamEncoder
 from wattview.tui.screens.details import DetailGraph, Details
-from wattview.tui.text import UNKNOWN, count, gib, mbit, number, span
+from wattview.tui.text import UNKNOWN, count, counted, gib, mbit, number, span
 from wattview.tui.view import Picture
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Parts
@@ -36,7 +36,7 @@ class StreamDetails(Details):
     GRAPHS = (
         DetailGraph("power", "Power", "W", ("power",), "power", least=0.2),
         DetailGraph("rate", "Network in, line: out", "Mb/s", (), "bandwidth_in", below=("out",), least=0.5, scale=8e-6),
-        DetailGraph("players", "Players", "", ("players",), least=4.0),
+        DetailGraph("players", "Players", "", ("players",), least=4.0, whole=True),
     )
 
     _last: Stream | None = None
@@ -102,7 +102,7 @@ def stream_facts(one: Stream) -> Parts:
     video = " ".join(text for text in (one.video_codec, one.video_profile, one.video_level) if text) or UNKNOWN
     audio = " ".join(text for text in (one.audio_codec, one.audio_profile) if text) or UNKNOWN
     rate = (
-        f", {one.audio_sample_rate_hertz} Hz, {count(one.audio_channels)} channels"
+        f", {one.audio_sample_rate_hertz} Hz, {counted(one.audio_channels, 'channel')}"
         if one.audio_sample_rate_hertz
         else ""
     )
@@ -114,7 +114,8 @@ def stream_facts(one: Stream) -> Parts:
         ("Audio", f"{audio}{rate}, {mbit(one.bandwidth_audio_bytes, 3)} Mbit/s"),
         ("Traffic", f"in {mbit(one.bandwidth_in_bytes)}, out {mbit(one.bandwidth_out_bytes)} Mbit/s; "
                     f"{gib(one.bytes_in_total, 2)} and {gib(one.bytes_out_total, 2)} GiB since it began"),
-        ("Viewers", f"{one.players} players, {one.publishers} publishers, up {span(one.uptime_seconds)}"),
+        ("Viewers", f"{counted(one.players, 'player')}, {counted(one.publishers, 'publisher')}, "
+                    f"up {span(one.uptime_seconds)}"),
         ("Health", f"{count(one.dropped_frames)} frames dropped, audio and video {count(one.avsync_ms)} ms apart"),
     ]  # fmt: skip
     parts: Parts = []

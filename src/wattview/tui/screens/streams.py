@@ -8,7 +8,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from wattview.tui.plots.graph import Graph, Series
-from wattview.tui.text import count, mbit, span
+from wattview.tui.text import counted, mbit, span
 from wattview.tui.time_travel.trend_buffers import in_mbit
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
@@ -58,7 +58,7 @@ class StreamsScreen(View):
         entitle(table, title, workload_columns.idle_sign(snapshot))
         server = snapshot.rtmp_server if snapshot is not None else None
         self.query_one("#server", Pane).put(
-            f"{server.name}: {count(server.connections)} connections, in {mbit(server.bandwidth_in_bytes)}, "
+            f"{server.name}: {counted(server.connections, 'connection')}, in {mbit(server.bandwidth_in_bytes)}, "
             f"out {mbit(server.bandwidth_out_bytes)} Mbit/s, up {span(server.uptime_seconds)}"
             f"{'; push to ' + snapshot.rtmp_url if snapshot is not None and snapshot.rtmp_url else ''}"
             if server is not None

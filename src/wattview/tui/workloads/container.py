@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wattview.model import Container, Snapshot
 from wattview.tui.screens.details import DetailGraph
-from wattview.tui.text import UNKNOWN, count, date, fit, gib, mbit, mib, number, span
+from wattview.tui.text import UNKNOWN, counted, date, fit, gib, mbit, mib, number, span
 from wattview.tui.widgets.pane import Parts
 from wattview.tui.workloads.processes import ProcessDetails
 
@@ -53,14 +53,15 @@ class ContainerDetails(ProcessDetails):
 def container_facts(one: Container, now: float) -> Parts:
     """Everything in the snapshot about a container, one fact per line."""
     energy = None if one.energy_joules_total is None else one.energy_joules_total / 3600
+    processes = counted(one.pids, "process")
     facts: list[tuple[str, str]] = [
         ("Power", f"{number(one.power_watts, 2)} W, {number(energy, 2)} Wh since the daemon began"),
         ("Image", f"{one.image}, {one.engine}" if one.engine else one.image),
-        ("State", f"{one.state}{f', {one.health}' if one.health else ''}, {count(one.restarts)} restarts"),
+        ("State", f"{one.state}{f', {one.health}' if one.health else ''}, {counted(one.restarts, 'restart')}"),
         ("Started", f"{date(one.started)}, {span(now - one.started)} ago" if one.started else UNKNOWN),
         ("Id", one.id[:12]),
         ("cgroup", fit(one.cgroup, 44)),
-        ("Main process", f"pid {one.pid}, {count(one.pids)} processes" if one.pid else f"{count(one.pids)} processes"),
+        ("Main process", f"pid {one.pid}, {processes}" if one.pid else processes),
         ("CPU", f"{number(one.cpu_percent)} % of a core, {span(one.cpu_seconds_total)} of CPU time since it started"),
         ("Memory", f"{mib(one.memory_working_set_bytes)} MiB in use, {number(one.memory_percent)} % of {_limit(one)}"),
         ("  of which", f"{mib(one.memory_rss_bytes)} MiB anonymous, {mib(one.memory_cache_bytes)} MiB cache"),
