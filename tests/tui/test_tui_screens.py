@@ -32,6 +32,7 @@ from wattview.tui.app import Dashboard
 from wattview.tui.plots.panel import Plot
 from wattview.tui.screens.confirm import Confirm
 from wattview.tui.views import TABS
+from wattview.tui.widgets.table import Table
 
 
 @pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.mode)
@@ -342,6 +343,37 @@ async def test_exporters_show_health_with_reason_and_the_doctors_fix(daemon: Scr
         await until(pilot, lambda: "Fix: sudo setcap" in screen_text(pilot.app))
         await pilot.press("y")
         assert pilot.app.clipboard == "sudo setcap cap_dac_read_search+ep /usr/bin/python3"
+
+
+async def test_a_large_screen_says_who_scrapes_the_exporter_and_what_happened_to_it(daemon: ScriptedDaemon) -> None:
+    scraped = {"scrapes": 412, "scraped": NOW - 3, "scraper": "Prometheus/3.5.0 at 10.0.0.2", "scraped_bytes": 41_984}
+    daemon.now = snapshot(exporters=(exporter("rapl-exporter", **scraped), exporter("cadvisor")))
+    daemon.tell("warning", "exporter cadvisor", "unhealthy: no answer within 10 s", at=-60.0)
+    async with opened(daemon, (200, 60)) as pilot:
+        await pilot.press("8")
+        await until(pilot, lambda: "412 times since the daemon started" in screen_text(pilot.app))
+        text = screen_text(pilot.app)
+        assert "Prometheus/3.5.0 at 10.0.0.2" in text
+        assert "41.0 KiB on the wire" in text
+        await pilot.press("j")
+        await until(pilot, lambda: "by nobody yet" in screen_text(pilot.app))
+        await until(pilot, lambda: "no answer within 10 s" in screen_text(pilot.app))
+        await pilot.press("tab")
+        await until(pilot, lambda: "y copies it" in screen_text(pilot.app))
+
+
+async def test_an_encoder_has_the_bitrate_that_the_server_receives(daemon: ScriptedDaemon) -> None:
+    """FFmpeg's tee muxer reports none. A ladder's outputs are streams of their own."""
+    ladder = run(encoders=[EncoderStatus(stream="a-1"), EncoderStatus(stream="b-1")])
+    streams = tuple(
+        stream(0, name=name, bandwidth_in_bytes=rate)
+        for name, rate in (("a-1-720p", 250_000.0), ("a-1-360p", 62_500.0), ("b-1", 125_000.0), ("b-10", 999_000.0))
+    )
+    daemon.now = replace(snapshot(run=ladder), streams=streams)
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("6")
+        table = pilot.app.screen.query_one("#encoders", Table)
+        await until(pilot, lambda: [one.bitrate_bps for one in table.rows] == [2_500_000.0, 1_000_000.0])
 
 
 async def test_the_log_keeps_what_happened_newest_first_and_filters(daemon: ScriptedDaemon) -> None:

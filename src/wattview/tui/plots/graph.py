@@ -74,9 +74,19 @@ class Graph(Widget):
         )
     }  # fmt: skip
 
-    def __init__(self, unit: str, *, least: float = 1.0, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self,
+        unit: str,
+        *,
+        least: float = 1.0,
+        whole: bool = False,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """``whole``: the values are counts, and so are the ticks."""
         super().__init__(id=id, classes=classes)
         self.unit = unit
+        self.whole = whole
         self.least = least
         self.bottom, self.top = 0.0, least
         self.zero = True
@@ -206,13 +216,16 @@ class Graph(Widget):
         if self.zero:
             self.bottom, self.top = 0.0, scale_top(largest, self.top if not self.bottom else 0.0, self.least)
         elif not (self.bottom <= least and largest <= self.top and 3 * (largest - least) > self.top - self.bottom):
-            marks = ticks(least, max(largest, least + self.least / 10), max(2, rows // 4))
+            reach, middle = max(largest - least, self.least / 10), (least + largest) / 2
+            low = middle - reach / 2
+            marks = ticks(max(0.0, low) if least >= 0 else low, middle + reach / 2, max(2, rows // 4))
             self.bottom, self.top = marks[0], marks[-1]
 
     def _marks(self, rows: int) -> dict[int, str]:
         """The ticks of the scale, with the unit where there is room for it, by the row that they stand in."""
         low, top = self.bottom, self.top
-        marks = labelled([tick for tick in ticks(low, top, max(1, rows // 3)) if tick <= top * (1 + 1e-9)])
+        wanted = min(rows // 3, int(top - low)) if self.whole else rows // 3
+        marks = labelled([tick for tick in ticks(low, top, max(1, wanted)) if tick <= top * (1 + 1e-9)])
         if rows < 3 or len(marks) < 2:
             marks = [(low, f"{low:.3g}"), (top, f"{top:.3g}")]
         places = {rows - 1 - min(rows - 1, int((mark - low) / (top - low) * rows * (1 - 1e-9))): text

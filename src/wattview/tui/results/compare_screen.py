@@ -33,6 +33,8 @@ from wattview.tui.widgets.pane import Pane, Parts, heading
 from wattview.tui.widgets.table import Table
 
 TITLE_CELLS, FIRST_CELLS, OTHER_CELLS = 20, 18, 31
+MOST_WIDER_CELLS = 30
+"""What a column of values may get of the room that is left: names and remarks are longer than figures."""
 
 Ask = Callable[[Client], Awaitable[list[Block]]]
 
@@ -109,21 +111,30 @@ class Compare(View):
     @property
     def _room(self) -> int:
         """How many columns fit beside the first."""
-        width = self.app.size.width - 5 - TITLE_CELLS - 1 - FIRST_CELLS
-        return max(1, width // (OTHER_CELLS + 1))
+        return max(1, self._cells // (OTHER_CELLS + 1))
+
+    @property
+    def _cells(self) -> int:
+        """What the titles and the first column leave."""
+        return self.app.size.width - 5 - TITLE_CELLS - 1 - FIRST_CELLS
 
     def _show(self, empty: str | None = None) -> None:
         others = len(self.titles) - 1
         self.shifted = max(0, min(self.shifted, others - self._room))
         last = min(others, self.shifted + self._room)
+        shown = range(1 + self.shifted, last + 1)
+        spare = self._cells - len(shown) * (OTHER_CELLS + 1)
+        wider = max(0, min(MOST_WIDER_CELLS, spare // (len(shown) + 2)))
         columns: list[Column[Line]] = [Column("Figure", TITLE_CELLS, _title, left=True)]
-        columns.append(_column(self.titles, 0, FIRST_CELLS))
-        columns += [_column(self.titles, at, OTHER_CELLS) for at in range(1 + self.shifted, last + 1)]
+        columns.append(_column(self.titles, 0, FIRST_CELLS + wider))
+        columns += [_column(self.titles, at, OTHER_CELLS + wider) for at in shown]
         table: Table[Line] = self.query_one("#figures", Table)
         table.set_columns(columns)
         table.show(lines_of(self.blocks), empty)
         if others:
-            hidden = f"; columns {LETTERS[(1 + self.shifted) % 26]} to {LETTERS[last % 26]}, ← → for the others"
+            first = LETTERS[(1 + self.shifted) % 26]
+            seen = f"columns {first} to {LETTERS[last % 26]}" if len(shown) > 1 else f"column {first}"
+            hidden = f"; {seen}, ← → for the others"
             what = f"Comparison of {len(self.titles)}{hidden if others > self._room else ''}"
             table.border_subtitle = "less A: ≠ significant   = not significant   ? too few repeats"
         else:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Sequence
 
 from wattview.model import Measurements
+from wattview.tui.plots.panel import Plot
 from wattview.tui.plots.plot import SERIES, Axis, Caption, Chart, PlotLine
 from wattview.tui.results.rows import ResultRow, name_of
+from wattview.tui.widgets.table import Table
 
 FRONT, BEATEN, MARKED = "●", "○", "■"
 EMPTY = "no setting has both VMAF and power: run a scenario with quality on (n), and see the doctor (8)"
+
+
+def draw_points(scatter: Plot, table: Table[ResultRow], measured: Measurements) -> None:
+    """The settings of a table, with the one under its cursor."""
+    scatter.border_title = f"VMAF against {measured.title}"
+    scatter.border_subtitle = f"{FRONT} on the front, nothing beats it   {BEATEN} beaten   {MARKED} marked"
+    scatter.show(points_chart(table.rows, measured, table.row, table.marked))
 
 
 def points_chart(

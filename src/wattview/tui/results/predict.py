@@ -211,7 +211,7 @@ class Predict(QuestionPage):
         picture = self.query_one(Plot)
         picture.border_title = "Power of the host: measured, and the fit with its leave-one-out error"
         if self._found is None:
-            picture.show(Chart(Axis(""), Axis(""), empty="no load"))
+            picture.show(Chart(Axis(""), Axis(""), empty="no fit"))
         else:
             picture.show(fit_chart(self._found, here, self._answered))
 

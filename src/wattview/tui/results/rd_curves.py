@@ -31,6 +31,7 @@ QUALITIES = ("vmaf", "psnr", "ssim")
 PRICES = ("bitrate_bps", "net_watts_per_stream", "watts_per_stream", "cost_per_stream_hour")
 """The price axes, in the order of key ``f``."""
 
+SWEEP = "Such a run: n, then tab to Bitrate, and 1M,2M,4M there; a preset on screen 6 has three bitrates too."
 NO_SUCH_PAIR = "these two differ in streams or pictures and cannot be compared"
 ALONE = "there is no other curve to compare it with: measure another encoder, or another preset, at several bitrates"
 
@@ -215,7 +216,7 @@ class Curves(QuestionPage):
         table.set_columns(columns(self.quality, self.price))
         table.border_title = heading(f"What each needs for the same {self.quality.upper()}")
         table.border_subtitle = "space: against this one   ≠ significant   = not significant   ? too few repeats"
-        table.show(self._rows(), self._found.reason)
+        table.show(self._rows(), "none yet")
 
     def _draw(self, here: Drawn | None) -> None:
         axis = QUANTITIES[self.price]
@@ -247,7 +248,7 @@ class Curves(QuestionPage):
 
     def _words(self, row: Drawn | None) -> Parts:
         if row is None or self._found is None:
-            return [self._found.reason if self._found is not None else ""]
+            return [SWEEP] if self._found is not None else [""]
         shown = self._held(row)
         parts: Parts = []
         if shown.pair is None:

@@ -17,7 +17,7 @@ from wattview.tui.plots.panel import Plot
 from wattview.tui.results import columns as result_columns
 from wattview.tui.results.advice import Advise
 from wattview.tui.results.details import details, run_details
-from wattview.tui.results.points import BEATEN, FRONT, MARKED, points_chart
+from wattview.tui.results.points import draw_points
 from wattview.tui.results.predict import Predict
 from wattview.tui.results.question import QuestionPage
 from wattview.tui.results.rd_curves import Curves
@@ -26,7 +26,7 @@ from wattview.tui.screens.export import TABLE, Export
 from wattview.tui.view import LoadedView, Picture
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.pages import Pages
-from wattview.tui.widgets.pane import Pane, heading
+from wattview.tui.widgets.pane import Pane, fit_height, heading
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 
@@ -66,6 +66,7 @@ class ResultsScreen(LoadedView):
     ResultsScreen {
         #results, #runs, #scatter, QuestionPage { height: 1fr; display: none; }
         #scatter { height: 2fr; }
+        &.-high #scatter { height: 1fr; }
         #details { height: 9; }
         &.-curves #details { height: 12; }
         &.-low #details { height: 7; }
@@ -83,6 +84,8 @@ class ResultsScreen(LoadedView):
     }
     """
 
+    _high = False
+
     def __init__(self) -> None:
         super().__init__()
         self.runs: list[RunResult] = []
@@ -90,14 +93,15 @@ class ResultsScreen(LoadedView):
         self.measurements = Measurements(measured=[], figure="power_mean_watts", title="mean power", unit="W")
         self.page = ENERGY
         self.bar = 0
+        self._rows: list[ResultRow] = []
         self.scope = ""
         """The run to which the table is limited, "" for all."""
 
     def content(self) -> Iterator[Widget]:
         yield Pages(PAGES, self.page)
         yield Plot(id="scatter", classes="box")
-        yield Table(result_columns.ENERGY, _key, empty=READING, opens=True, id="results", classes="box")
         yield Table(result_columns.RUNS, _run_key, empty=READING, stretch=-1, opens=True, id="runs", classes="box")
+        yield Table(result_columns.ENERGY, _key, empty=READING, opens=True, id="results", classes="box")
         for question in QUESTIONS.values():
             yield question()
         yield Pane(id="details", classes="box")
@@ -107,7 +111,11 @@ class ResultsScreen(LoadedView):
         self._turn(ENERGY)
 
     def show(self, picture: Picture) -> None:
-        """Results are loaded on request, and when a run ends (``run_ended``)."""
+        """Results are loaded on request, and when a run ends (``run_ended``); only their places depend on the size."""
+        if self.has_class("-high") != self._high:
+            self._high = self.has_class("-high")
+            self._place()
+            self._show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         shown = {
@@ -154,13 +162,20 @@ class ResultsScreen(LoadedView):
     def _show(self) -> None:
         """A point is a setting, so that page has no baselines."""
         rows = rows_of(self.runs, self.measurements.measured)
-        if self.scope:
-            rows = [row for row in rows if row.run.id == self.scope]
-        if self.page == SCATTER:
-            rows = [row for row in rows if row.group is not None]
-        self.table.show(rows, self._empty)
+        points = self.page == SCATTER
+        self._rows = [row for row in rows if self.scope in ("", row.run.id) and (row.group is not None or not points)]
         self.run_table.show(self.runs, self._empty)
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        """Of the run under the cursor, on the page of runs."""
+        here = self.run_table.row if self.page == RUNS else None
+        rows = self._rows if here is None else [row for row in self._rows if row.run is here]
+        self.table.show(rows, self._empty)
         self._write_columns()
+        most = self.size.height * 2 // 5 if self._high and self.page != SCATTER else 0
+        fit_height(self.table, len(rows), most)
+        fit_height(self.run_table, len(self.runs), most)
 
     def _write_columns(self) -> None:
         """The columns of the active page; some depend on the rows."""
@@ -181,35 +196,27 @@ class ResultsScreen(LoadedView):
         else:
             self.table.set_columns(result_columns.ENERGY)
         of = f" of run {self.scope} (esc: all)" if self.scope else ""
+        if self.page == RUNS and (here := self.run_table.row) is not None:
+            of = f" of run {here.id}"
         count = f" {len(rows)}" if rows else ""
         self.table.border_title = heading(f"Results{count}{of}{about}")
         self._draw_points()
 
     def _draw_points(self) -> None:
-        if self.page != SCATTER:
-            return
         scatter = self.query_one("#scatter", Plot)
-        scatter.border_title = f"VMAF against {self.measurements.title}"
-        scatter.border_subtitle = f"{FRONT} on the front, nothing beats it   {BEATEN} beaten   {MARKED} marked"
-        scatter.show(points_chart(self.table.rows, self.measurements, self.table.row, self.table.marked))
+        if scatter.display:
+            draw_points(scatter, self.table, self.measurements)
 
     # pages
 
     def _turn(self, page: str) -> None:
         self.page = page
         self.query_one(Pages).show(page)
-        self.set_class(page == SCATTER, "-scatter")
-        self.set_class(page == CURVES, "-curves")
-        self.set_class(page == PREDICT, "-predict")
+        for name in (SCATTER, CURVES, PREDICT):
+            self.set_class(page == name, f"-{name.lower()}")
         self.remove_class("-words")
+        self._place()
         question = self.question
-        for one in self.query(QuestionPage):
-            one.display = one is question
-        for name, there in (
-            ("#runs", page == RUNS), ("#scatter", page == SCATTER),
-            ("#results", page != RUNS and question is None),
-        ):  # fmt: skip
-            self.query_one(name).display = there
         table = "runs" if page == RUNS else question.TABLE if question is not None else "results"
         self.query_one(FilterBar).table_id = table
         self.query_one(f"#{table}").focus()
@@ -217,6 +224,15 @@ class ResultsScreen(LoadedView):
         self._show()
         self._detail()
         self.refresh_bindings()
+
+    def _place(self) -> None:
+        """Where there is room, each table has the picture of its settings above it, and runs have their scenarios."""
+        question = self.question
+        for one in self.query(QuestionPage):
+            one.display = one is question
+        self.run_table.display = self.page == RUNS
+        self.table.display = question is None and (self.page != RUNS or self._high)
+        self.query_one("#scatter").display = question is None and (self.page == SCATTER or self._high)
 
     def _ask(self) -> None:
         """Loads what the active page needs for the selected runs."""
@@ -260,10 +276,16 @@ class ResultsScreen(LoadedView):
     # what is under the cursor
 
     @on(Table.Highlighted)
+    def _moved(self, message: Table.Highlighted) -> None:
+        if self.page != RUNS or message.table is self.run_table:
+            self._detail()
+
     def _detail(self) -> None:
         pane = self.query_one("#details", Pane)
         if self.page == RUNS:
             pane.put(*run_details(self.run_table.row))
+            if self._high:
+                self._show_rows()
         elif self.page not in QUESTIONS:
             pane.put(*details(self.table.row, self.page))
             self._draw_points()
@@ -310,12 +332,12 @@ class ResultsScreen(LoadedView):
 
     def chosen_runs(self) -> tuple[str, ...]:
         """The runs that are marked, or have a marked scenario; else the one that is shown alone; else none, for all."""
-        marked = {str(key) for key in self.run_table.marked} | {str(key[0]) for key in self._marked_rows()}
+        rows = self._rows if self.page == RUNS else self.table.rows
+        marked = {str(key) for key in self.run_table.marked} | {
+            row.run.id for row in rows if row.key in self.table.marked
+        }
         chosen = [run.id for run in self.runs if run.id in marked and not run.error]
         return tuple(chosen or ([self.scope] if self.scope else []))
-
-    def _marked_rows(self) -> list[RowKey]:
-        return [row.key for row in self.table.rows if row.key in self.table.marked]
 
     def action_replay(self) -> None:
         """Replays the run under the cursor."""

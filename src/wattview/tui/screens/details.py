@@ -38,6 +38,7 @@ class DetailGraph(NamedTuple):
     below: tuple[str, ...] = ()
     least: float = 1.0
     scale: float = 1.0
+    whole: bool = False
 
 
 class PartView(View):
@@ -135,7 +136,7 @@ class PartView(View):
             with Box(id="main"):
                 with Box(id="graphs"):
                     for one in self.GRAPHS:
-                        yield Graph(one.unit, least=one.least, id=one.id, classes="box")
+                        yield Graph(one.unit, least=one.least, whole=one.whole, id=one.id, classes="box")
                     yield from self.beside()
                 yield from self.below()
             with Box(id="side"):

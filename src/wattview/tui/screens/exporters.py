@@ -7,17 +7,21 @@ from typing import ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.containers import Container
+from textual.containers import Container, Horizontal
 from textual.widget import Widget
 
 from wattview.client import ClientError
 from wattview.model import ExporterHealth, Finding
-from wattview.tui.text import UNKNOWN, clock, number
+from wattview.tui.plots.graph import Graph, Series
+from wattview.tui.screens.details import EVENT_STYLES, EVENTS
+from wattview.tui.text import UNKNOWN, clock, counted, moment, number
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
-from wattview.tui.widgets.pane import Pane, Parts, fit_height
+from wattview.tui.widgets.pane import Pane, Parts, entitle, fit_height
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
+
+GRAPH_SECONDS = 120.0
 
 STATE_MARKS = {"healthy": "✓", "no source": "○", "unhealthy": "✗"}
 STATE_TONES = {"healthy": "good", "no source": "dim", "unhealthy": "bad"}
@@ -67,6 +71,10 @@ class ExportersScreen(View):
         #health { height: 1fr; min-height: 6; }
         #doctor { height: 1fr; min-height: 5; }
         #reason { height: 3; padding: 0 2; }
+        #below { display: none; height: 1fr; }
+        #about { height: 1fr; }
+        &.-high #below { display: block; }
+        &.-high #reason { display: none; }
     }
     """
 
@@ -80,6 +88,9 @@ class ExportersScreen(View):
                 classes="box",
             )  # fmt: skip
             yield Pane(id="reason")
+            with Horizontal(id="below"):
+                yield Pane(id="about", classes="box")
+                yield Graph("ms", least=5.0, id="took", classes="box")
 
     def on_mount(self) -> None:
         self.query_one("#health").border_title = "Exporters"
@@ -99,6 +110,7 @@ class ExportersScreen(View):
             health = self.query_one("#health", Table)
             health.show(picture.snapshot.exporters, empty)
             fit_height(health, len(health.rows), self.size.height // 2)
+            self._explain(self._here)
 
     def action_load(self) -> None:
         self.dashboard.action_retry()
@@ -109,9 +121,16 @@ class ExportersScreen(View):
         doctor: Table[Finding] = self.query_one("#doctor", Table)
         try:
             doctor.show(await self.dashboard.client.doctor(), "the doctor found nothing to look at")
+            fit_height(doctor, len(doctor.rows), self.size.height // 3 if self.has_class("-high") else 0)
             self.query_one("#health", Table).show(await self.dashboard.client.exporters())
         except ClientError as error:
             doctor.show([], str(error))
+
+    @property
+    def _here(self) -> ExporterHealth | Finding | None:
+        """What is under the cursor of the table that has the keys."""
+        table = self.focused if isinstance(self.focused, Table) else self.query_one("#health", Table)
+        return table.row if isinstance(table.row, (ExporterHealth, Finding)) else None
 
     def on_table_highlighted(self, message: Table.Highlighted) -> None:
         focused = self.focused if isinstance(self.focused, Table) else message.table
@@ -123,6 +142,9 @@ class ExportersScreen(View):
             self._explain(self.focused.row)
 
     def _explain(self, row: ExporterHealth | Finding | None) -> None:
+        if self.has_class("-high"):
+            self._explain_more(row)
+            return
         reason = self.query_one("#reason", Pane)
         match row:
             case None:
@@ -135,9 +157,54 @@ class ExportersScreen(View):
                 fix: Parts = [("\nFix: ", "bold"), row.fix, ("   (y copies it)", "$muted")] if row.fix else []
                 reason.put((f"{row.source}: ", "bold"), row.detail, *fix)
 
+    def _explain_more(self, row: ExporterHealth | Finding | None) -> None:
+        about, took = self.query_one("#about", Pane), self.query_one("#took", Graph)
+        took.display = isinstance(row, ExporterHealth)
+        if not isinstance(row, ExporterHealth):
+            entitle(about, row.source if row is not None else "")
+            about.put(*(_finding(row) if row is not None else []))
+            return
+        entitle(about, row.exporter)
+        about.put(*self._exporter(row))
+        picture = self.dashboard.picture
+        end = picture.snapshot.time if picture.snapshot is not None else GRAPH_SECONDS
+        points = [(at, 1000 * seconds) for at, seconds in picture.trends["exporter", row.exporter]]
+        entitle(took, f"How long {row.exporter} takes to answer")
+        took.show([Series(points)], end - GRAPH_SECONDS, end, live=picture.live, empty=picture.no_values)
+
+    def _exporter(self, one: ExporterHealth) -> Parts:
+        """Its answer, who asks for it, and what happened to it."""
+        milliseconds = number(_milliseconds(one), 1)
+        lines = [
+            ("State", _state(one)), ("Address", one.url),
+            ("Answer", f"{one.metric_count} families, {one.sample_count} samples in {milliseconds} ms"),
+            ("Checked", clock(one.checked)),
+            ("Scraped", f"{counted(one.scrapes, 'time')} since the daemon started" if one.scrapes else "by nobody yet"),
+            *_last_scrape(one),
+            *([("Missing", ", ".join(one.missing))] if one.missing else []),
+            *([("Reason", one.reason)] if one.reason else []),
+        ]  # fmt: skip
+        parts: Parts = [part for name, text in lines for part in ((f"{name:<9}", "$muted"), f"{text}\n")]
+        told = [line for line in self.dashboard.events if one.exporter in line.event.about]
+        parts.append(("\nEvents\n", "bold"))
+        for line in told[: -EVENTS - 1 : -1]:
+            parts += [f"{moment(line.time)}  ", (f"{line.event.text}\n", EVENT_STYLES[line.event.level])]
+        return parts if told else [*parts, ("none since the daemon's log began", "$muted")]
+
     def action_copy(self) -> None:
         row = self.focused.row if isinstance(self.focused, Table) else None
         text = row.fix if isinstance(row, Finding) else row.url if isinstance(row, ExporterHealth) else ""
         if text:
             self.app.copy_to_clipboard(text)
             self.notify(text, title="Copied")
+
+
+def _last_scrape(one: ExporterHealth) -> list[tuple[str, str]]:
+    if one.scraped is None or one.scraped_bytes is None:
+        return []
+    return [("Last", f"{clock(one.scraped)}, {one.scraped_bytes / 1024:.1f} KiB on the wire"), ("By", one.scraper)]
+
+
+def _finding(one: Finding) -> Parts:
+    fix: Parts = [("\nFix      ", "$muted"), one.fix, ("\n         y copies it", "$muted")] if one.fix else []
+    return [("State    ", "$muted"), f"{MARKS[one.state]} {one.state}\n", ("Detail   ", "$muted"), one.detail, *fix]

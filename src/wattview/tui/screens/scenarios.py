@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
+import msgspec
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.containers import Container as Box
@@ -81,6 +82,21 @@ ENCODERS: tuple[Column[EncoderStatus], ...] = (
 )  # fmt: skip
 
 
+def _with_rate(one: EncoderStatus, snapshot: Snapshot) -> EncoderStatus:
+    """FFmpeg's tee muxer reports no bitrate: what the server receives of the stream, or of the ladder's outputs."""
+    if one.bitrate_bps is not None:
+        return one
+    received = [
+        stream.bandwidth_in_bytes
+        for stream in snapshot.streams
+        if stream.name == one.stream or stream.name.startswith(f"{one.stream}-")
+    ]
+    known = [rate for rate in received if rate is not None]
+    if not known or len(known) < len(received):
+        return one
+    return msgspec.structs.replace(one, bitrate_bps=sum(known) * 8)
+
+
 def _realtime(one: EncoderStatus) -> str:
     return UNKNOWN if one.speed is None else "no" if one.behind else "yes"
 
@@ -152,7 +168,7 @@ class ScenariosScreen(LoadedView):
         now.put(*run_parts(run, snapshot, picture.trends, max(20, self.app.size.width - 4)))
         past = snapshot.recorded is not None
         empty = "how encoders were doing was not recorded" if past else "no encoder runs in this phase"
-        self.query_one("#encoders", Table).show(run.encoders, empty)
+        self.query_one("#encoders", Table).show([_with_rate(one, snapshot) for one in run.encoders], empty)
 
     def _draw(self, picture: Picture, run: Run | None) -> None:
         """Power where there is room for it, with the scenarios that are done."""

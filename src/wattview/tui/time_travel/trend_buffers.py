@@ -118,6 +118,7 @@ FIGURES = {
     "workload": ("", "power"),
     "stream": ("", "power", "out", "players"),
     "gpu": ("", "use", "encoder", "memory", "temperature"),
+    "exporter": ("",),
 }
 """The names of the figures of a kind of part, in the order in which they are recorded."""
 
@@ -144,6 +145,8 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[Key, tuple[float | None, ...]
     for gpu in snapshot.gpus:
         use = gpu.utilization_percent, gpu.encoder_percent
         yield ("gpu", gpu.uuid), (gpu.power_watts, *use, gpu.memory_used_bytes, gpu.temperature_celsius)
+    for exporter in snapshot.exporters:
+        yield ("exporter", exporter.exporter), (exporter.scrape_seconds,)
 
 
 def _host_figures(snapshot: Snapshot) -> tuple[float | None, ...]:

@@ -60,7 +60,10 @@ FRAME_LINES = 3
 
 def fit_height(widget: Widget, rows: int, most: int) -> None:
     """Gives a table, or what holds it, the height of its rows, ``most`` lines at most: a few rows leave their room to
-    others."""
+    others. 0: the height that its style sheet says."""
+    if not most:
+        widget.styles.clear_rule("height")
+        return
     height = max(FRAME_LINES + 2, min(rows + FRAME_LINES, most))
     if widget.styles.height is None or widget.styles.height.value != height:
         widget.styles.height = height

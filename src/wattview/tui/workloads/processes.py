@@ -13,7 +13,7 @@ from wattview.tui.screens.details import Details
 from wattview.tui.text import mib, number, span
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
-from wattview.tui.widgets.pane import entitle
+from wattview.tui.widgets.pane import entitle, fit_height
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.workload_columns import titled
 
@@ -72,6 +72,7 @@ class ProcessTable(Table[WorkloadProcess]):
     def _take(self, answer: WorkloadProcesses) -> None:
         listed = len(answer.processes)
         self.show(answer.processes, answer.reason or "it has no processes")
+        fit_height(self, listed, 0 if self.screen.has_class("-low") else self.screen.size.height // 4)
         entitle(self, titled("Processes", listed, answer.total), answer.reason or "~W: by CPU time" if listed else "")
 
 
