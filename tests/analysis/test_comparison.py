@@ -348,7 +348,10 @@ def test_another_objective_and_a_limit_are_obeyed() -> None:
     assert advise(groups, AdviceTarget(), "power_mean_watts").choices[0].value == pytest.approx(50.0)
     limited = advise(groups, AdviceTarget(vmaf_at_least=95.0, most=55.0), "power_mean_watts")
     assert limited.best is None
-    assert limited.verdict == "no measured setting meets VMAF ≥ 95, at most 55"
+    assert limited.verdict == (
+        "no measured setting is known to meet VMAF ≥ 95, at most 55: the mean power of 1 setting is not known;"
+        " 2 x 1280x720 30 fps 2500k libx264 medium: its mean power is unknown: no samples"
+    )
     with pytest.raises(NoData, match="no such objective"):
         advise(groups, AdviceTarget(), "beauty")
 
