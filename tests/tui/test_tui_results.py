@@ -269,12 +269,12 @@ async def test_on_a_narrow_terminal_the_columns_are_gone_through(daemon: Scripte
     daemon.results = [sweep()]
     async with opened(daemon, (80, 24)) as pilot:
         await results(pilot, "j", *["space"] * 4, "c")
-        await until(pilot, lambda: "columns B to B" in screen_text(pilot.app))
+        await until(pilot, lambda: "; column B," in screen_text(pilot.app))
         await pilot.press("right", "right", "right")
-        await until(pilot, lambda: "columns D to D" in screen_text(pilot.app))
+        await until(pilot, lambda: "; column D," in screen_text(pilot.app))
         await until(pilot, lambda: "D wasteful" in screen_text(pilot.app))
         await pilot.press("left", "left")
-        await until(pilot, lambda: "columns B to B" in screen_text(pilot.app))
+        await until(pilot, lambda: "; column B," in screen_text(pilot.app))
         await pilot.press("left")
         await until(pilot, lambda: "Results 5" in screen_text(pilot.app))
 
