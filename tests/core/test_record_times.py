@@ -38,3 +38,9 @@ def test_a_time_of_day_is_the_last_one_that_is_over(text: str, moment: datetime)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="such as 20:00"):
         moment_of(text, NOW)
+
+
+@pytest.mark.parametrize("text", ["0", "0m", "24h1s", "9999h"])
+def test_a_window_without_length_or_longer_than_a_day_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="more than 0, at most 24h00m"):
+        seconds_of(text)

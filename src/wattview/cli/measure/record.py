@@ -16,7 +16,7 @@ from wattview.cli.results.show import print_result
 from wattview.cli.run import follow
 from wattview.client import CallRefused, Client, ClientError
 from wattview.model import RecordingRequest, Run, RunRequest, RunResult
-from wattview.model.scenarios import window
+from wattview.model.scenarios import LONGEST_SECONDS, window
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
@@ -44,7 +44,10 @@ def seconds_of(text: str) -> float:
     if found is None or not any(found.groups()):
         raise click.BadParameter(f"{text!r} is not a time such as 90s, 10m or 1h30m")
     hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return hours * 3600 + minutes * 60 + seconds
+    whole = hours * 3600 + minutes * 60 + seconds
+    if not 0 < whole <= LONGEST_SECONDS:
+        raise click.BadParameter(f"{text!r}: more than 0, at most {term.duration(LONGEST_SECONDS)}")
+    return whole
 
 
 def moment_of(text: str, now: datetime) -> float:
