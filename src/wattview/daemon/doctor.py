@@ -182,7 +182,7 @@ def _meter(meter: MeterReading) -> str:
 
 
 async def _examine_tools(config: Config) -> AsyncIterator[Finding]:
-    yield _tool("ffmpeg", config.scenarios.ffmpeg, "runs scenarios")
+    yield _tool("ffmpeg", config.scenarios.ffmpeg, "runs scenarios; wattview run --list-encoders tries its encoders")
     yield await _quality_tool(config)
     yield _tool("nginx", config.streams.nginx, "the managed media server")
     yield await asyncio.to_thread(_directory, "state", Path(config.paths.state))
