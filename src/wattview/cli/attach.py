@@ -93,7 +93,7 @@ def answers(config: Config) -> bool:
         return False
 
     async def ask() -> bool:
-        async with Site(f"unix://{path}", seconds=2.0) as site:
+        async with Site(f"unix://{path}", seconds=PATIENCE_SECONDS) as site:
             return (await site.fetch("/api/v1/runs")).status == 200
 
     try:
