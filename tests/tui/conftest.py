@@ -69,7 +69,6 @@ def _a_pilot_that_knows_when_the_app_is_idle(monkeypatch: pytest.MonkeyPatch) ->
     async def wait_for_screen(pilot: Pilot[Any], *_: float) -> bool:
         # Textual's waits for every widget of the screen, after every key.
         await handled(pilot.app)
-        await settled(pilot.app)
         return True
 
     for module in ("textual.pilot", "textual.app"):
