@@ -17,7 +17,7 @@ def test_daemon_and_dashboards_stay_flat(tmp_path: Path) -> None:
     16 MB are left to caches that have a size and are not full by then. The leaks that there were took 1.8 MB a minute.
     """
     for one in soak(tmp_path, seconds=100, speed=20, web=True):
-        assert len(one.samples) >= 15
+        assert len(one.samples) >= 10
         rises = {figure: one.rise(figure) for figure in MAY_RISE}
         assert rises["resident_megabytes"] < 16.0, rises
         assert [line for line in one.risen() if "resident" not in line] == []
