@@ -77,7 +77,7 @@ WRONG: list[tuple[str, str, object]] = [
     ("scenarios[0].bitrates[1]", "got '-1k'", {"name": "x", "bitrates": ["1M", "-1k"]}),
     ("scenarios[0].count", "got 0", {"name": "x", "type": "multi", "count": 0}),
     ("scenarios[0].count", "expected type multi", {"name": "x", "type": "single", "count": 2}),
-    ("scenarios[0].count", "the same as streams", {"name": "x", "count": 2, "streams": 2}),
+    ("scenarios[0].count", "it duplicates streams", {"name": "x", "count": 2, "streams": 2}),
     ("scenarios[0].stabilization", "got 'long'", {"name": "x", "stabilization": "long"}),
     ("scenarios[0].outputs[0].resolution", "1280x720", {"name": "x", "outputs": [{"resolution": "big"}]}),
     ("scenarios[0].type", "expected one of baseline", {"name": "x", "type": "double"}),

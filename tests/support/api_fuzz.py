@@ -43,6 +43,7 @@ BODIES = (
     b"\xff", b"\xef\xbb\xbf{}", b"{}", b"[]", b'{"scenarios":' * 2000, b'{"scenarios": [' * 2000, b"9" * 100_000,
     b'{"a":1,"a":2}', b'{"scenarios": [{"name": "\\ud800"}]}', b"\0" * 100,
     b'{"scenarios": ' + b"[" * 900 + b"]" * 900 + b"}",
+    b'{"scenarios": [' * 400 + b"1" + b"]}" * 400,
 )  # fmt: skip
 
 METHODS = ("HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", "DELETE")

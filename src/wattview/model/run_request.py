@@ -7,7 +7,7 @@ the command line, the control API and the dashboard's form.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from typing import get_args
@@ -81,15 +81,22 @@ def run_request(tree: object, also_known: Sequence[str] = ()) -> RunRequest:
 
 def _with_numbers(tree: object) -> object:
     """The tree with frame rates that are written as fractions, ``60000/1001``, as numbers."""
-    if isinstance(tree, list):
-        return [_with_numbers(one) for one in tree]
-    if not isinstance(tree, dict):
+    return _with_parts(
+        tree, "scenarios", lambda scenario: _with_parts(_with_number(scenario), "renditions", _with_number)
+    )
+
+
+def _with_parts(tree: object, name: str, changed: Callable[[object], object]) -> object:
+    if not isinstance(tree, dict) or not isinstance(parts := tree.get(name), list):
         return tree
-    found = {key: _with_numbers(one) if key in ("scenarios", "renditions") else one for key, one in tree.items()}
-    if isinstance(text := found.get("fps"), str):
+    return tree | {name: [changed(one) for one in parts]}
+
+
+def _with_number(tree: object) -> object:
+    if isinstance(tree, dict) and isinstance(text := tree.get("fps"), str):
         with suppress(ValueError):
-            found["fps"] = written_rate(text)
-    return found
+            return tree | {"fps": written_rate(text)}
+    return tree
 
 
 def _explained(found: Mistake, tree: object, also_known: Sequence[str]) -> WrongField:
