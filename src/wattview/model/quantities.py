@@ -20,9 +20,10 @@ CURRENCY = "currency"
 """As a unit: the currency of the result."""
 
 
-def counted(number: int, word: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+def counted(number: int | None, word: str) -> str:
+    """``1 run``, ``2 runs``, ``— processes`` if it is unknown."""
+    plural = "" if number == 1 else "es" if word.endswith("s") else "s"
+    return f"{'—' if number is None else number} {word}{plural}"
 
 
 class Quantity(Struct, frozen=True, kw_only=True):

@@ -39,11 +39,6 @@ def count(value: int | None) -> str:
     return UNKNOWN if value is None else str(value)
 
 
-def counted(value: int | None, word: str) -> str:
-    """``1 player``, ``2 players``."""
-    return f"{count(value)} {word}" + ("" if value == 1 else "es" if word.endswith("s") else "s")
-
-
 def mib(size_bytes: float | None, decimals: int = 0) -> str:
     return number(None if size_bytes is None else size_bytes / MIB, decimals)
 

@@ -12,9 +12,10 @@ from textual.widget import Widget
 
 from wattview.client import ClientError
 from wattview.model import ExporterHealth, Finding
+from wattview.model.quantities import counted
 from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.screens.details import EVENT_STYLES, EVENTS
-from wattview.tui.text import UNKNOWN, clock, counted, moment, number
+from wattview.tui.text import UNKNOWN, clock, moment, number
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts, entitle, fit_height

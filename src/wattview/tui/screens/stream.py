@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from textual.widget import Widget
 
 from wattview.model import EncoderMatch, Snapshot, Stream, StreamClient, StreamEncoder
+from wattview.model.quantities import counted
 from wattview.tui.screens.details import DetailGraph, Details
-from wattview.tui.text import UNKNOWN, count, counted, gib, mbit, number, span
+from wattview.tui.text import UNKNOWN, count, gib, mbit, number, span
 from wattview.tui.view import Picture
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Parts

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from textual.containers import Horizontal
 from textual.widget import Widget
 
+from wattview.model.quantities import counted
 from wattview.tui.plots.graph import Graph, Series
-from wattview.tui.text import counted, mbit, span
+from wattview.tui.text import mbit, span
 from wattview.tui.time_travel.trend_buffers import in_mbit
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns

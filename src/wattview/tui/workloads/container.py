@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wattview.model import Container, Snapshot
+from wattview.model.quantities import counted
 from wattview.tui.screens.details import DetailGraph
-from wattview.tui.text import UNKNOWN, counted, date, fit, gib, mbit, mib, number, span
+from wattview.tui.text import UNKNOWN, date, fit, gib, mbit, mib, number, span
 from wattview.tui.widgets.pane import Parts
 from wattview.tui.workloads.processes import ProcessDetails
 
