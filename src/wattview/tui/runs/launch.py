@@ -46,7 +46,7 @@ class Launch(ModalScreen[Run | None]):
         align: center middle;
         #dialog { width: 76; height: 22; max-height: 100%; border: round $border; background: $surface;
                   padding: 0 1; border-title-color: $primary; border-title-style: bold; }
-        &.-roomy #dialog { width: 100; height: 30; }
+        &.-roomy #dialog { width: 100; height: 31; }
         #choice { height: 1fr; }
         #presets { width: 30; height: 1fr; border: none; background: $surface; padding: 0; }
         #presets:focus { border: none; }
