@@ -181,7 +181,7 @@ def test_a_card_that_is_unplugged_is_a_fault_once_and_then_gone(tmp_path: Path) 
     gpus.close()
     gpus.read()
     gone = gpus._cards["card0"]
-    for file, _ in gone._files.values():
+    for file, _ in gone.files.values():
         file.close()
     shutil.rmtree(device)
     (tmp_path / "class/drm/card0").unlink()
@@ -205,7 +205,7 @@ def test_a_card_that_its_driver_lets_go_of_is_missed_until_it_is_back(tmp_path: 
         clock.now += RESCAN_SECONDS + 1
         found, faults = gpus.read()
         assert [(gpu.device, gpu.power_watts) for gpu in found] == [("card0", 44.0), ("card1", None)]
-        assert "let go" in faults[0].reason
+        assert "released it" in faults[0].reason
     (tmp_path / "elsewhere").rename(tmp_path / "class/drm/card2")
     clock.now += RESCAN_SECONDS + 1
     found, faults = gpus.read()
