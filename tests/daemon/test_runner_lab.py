@@ -124,7 +124,7 @@ async def test_free_arguments_reach_the_encoder_and_its_results(bench: Bench) ->
         assert refused.finished == []
         assert (refused.error or "").startswith(f"scenarios[0].encoder_args: libx264 does not take {text}: ")
         assert reason in (refused.error or "")
-    with pytest.raises(InvalidScenario, match=r"scenarios\[0\].encoder_args: -x264-params stats is not one"):
+    with pytest.raises(InvalidScenario, match=r"scenarios\[0\].encoder_args: -x264-params stats is not among"):
         await bench.run(replace(asked, encoder_args="-x264-params stats=here"))
 
 
@@ -321,7 +321,7 @@ async def test_a_server_that_hangs_does_not_stall_the_encoder_and_is_told(
     (record,) = run.finished
     assert record.status == "done", record.notes
     assert record.realtime is False
-    assert any("took short-1 too slowly" in note for note in record.notes or [])
+    assert any("received short-1 too slowly" in note for note in record.notes or [])
     (encoder,) = record.encoders or []
     assert encoder.speed == pytest.approx(1.0, abs=0.1)
 
