@@ -47,10 +47,6 @@ class Page(Screen[None]):
     """
 
     def compose(self) -> ComposeResult:
-        # Textual sets these on the first resize, and then styles all widgets a second time.
-        breakpoints = (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS)
-        for cells, steps in zip(self.app.size, breakpoints, strict=True):
-            self.add_class(max(step for step in steps if step[0] <= cells)[1])
         yield self.head()
         yield Banner()
         with Vertical(id="body"):

@@ -79,8 +79,6 @@ class Launch(ModalScreen[Run | None]):
         self._starting = False
 
     def compose(self) -> ComposeResult:
-        # As Textual does on the first resize, when it styles all widgets a second time.
-        self.add_class(max(step for step in self.HORIZONTAL_BREAKPOINTS if step[0] <= self.app.size.width)[1])
         with Vertical(id="dialog"):
             with Horizontal(id="choice"):
                 yield OptionList(id="presets", compact=True)
