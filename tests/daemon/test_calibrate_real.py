@@ -204,7 +204,7 @@ def test_the_wall_is_known_without_the_meter_after_calibrate(metered: Metered, t
     wall = daemon.snapshot().wall
     assert wall is not None
     assert wall.error_watts is None
-    assert wall.reason.startswith("outside the calibrated range: measured power 5")
+    assert re.match("outside the calibrated range: measured power [45]", wall.reason)
 
     shown = subprocess.run(command(daemon, "--show"), capture_output=True, text=True, check=True, timeout=30)
     assert "wall = " in shown.stdout

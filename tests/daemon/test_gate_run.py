@@ -80,4 +80,4 @@ def test_two_suites_are_measured_in_one_run_and_judged(tmp_path: Path) -> None:
     [check] = report["checks"]
     assert check["setting"]
     names = [one["name"] for one in run["scenarios"] if one["type"] == "streams"]
-    assert names[:4] == ["baseline: tiny #1", "candidate: tiny #1", "baseline: tiny #2", "candidate: tiny #2"]
+    assert names[:4] == ["baseline: tiny #1", "candidate: tiny #1", "candidate: tiny #2", "baseline: tiny #2"]
