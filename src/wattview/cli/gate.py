@@ -131,10 +131,10 @@ async def _run_of(source: ResultsSource, config: Config, word: str) -> RunResult
 
 def _setting(run: RunResult, name: str) -> RunResult:
     """The repeats of one scenario by its name, with the idle windows. Raises click.ClickException."""
-    names = dict.fromkeys(one.record.setting or one.record.name for one in run.scenarios if not is_baseline(one.record))
+    names = dict.fromkeys(one.record.setting_name for one in run.scenarios if not is_baseline(one.record))
     if name not in names:
         raise click.ClickException(f"run {run.id} has no scenario {name!r}; it has: {', '.join(names)}")
-    kept = [one for one in run.scenarios if is_baseline(one.record) or (one.record.setting or one.record.name) == name]
+    kept = [one for one in run.scenarios if is_baseline(one.record) or one.record.setting_name == name]
     return replace(run, id=f"{run.id or run.path}:{name}", scenarios=kept)
 
 

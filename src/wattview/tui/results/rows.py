@@ -83,7 +83,7 @@ def name_of(row: ResultRow) -> str:
     record = row.first.record
     several = f" ×{len(row.numbers)}" if len(row.numbers) > 1 else ""
     behind = "! " if all(one.record.realtime is False for one in row.scenarios) else ""
-    return f"{behind}{(record.setting_name) if several else record.name}{several}"
+    return f"{behind}{record.setting_name if several else record.name}{several}"
 
 
 def notes(row: ResultRow) -> str:
