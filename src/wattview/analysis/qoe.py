@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from wattview.model import Playback
+from wattview.model.quantities import counted
 
 VMAF_BAD = 20.0
 VMAF_EXCELLENT = 100.0
@@ -26,7 +27,7 @@ def acr_from_vmaf(vmaf: float) -> float:
 
 def seen(playback: Playback) -> str:
     """The viewers' playback in words, as far as it is known."""
-    count = f"{playback.viewers} viewer{'s' if playback.viewers != 1 else ''}"
+    count = counted(playback.viewers, "viewer")
     found = []
     if playback.start_delay_seconds is not None:
         found.append(f"first picture after {playback.start_delay_seconds:.2f} s")

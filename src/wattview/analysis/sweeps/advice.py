@@ -19,7 +19,7 @@ from wattview.analysis.sweeps.confidence import corrected
 from wattview.analysis.sweeps.machines import of_one_machine
 from wattview.analysis.windows.energy import NoData
 from wattview.model import Advice, Choice, Estimate, ScenarioResult
-from wattview.model.quantities import CURRENCY, QUANTITIES
+from wattview.model.quantities import CURRENCY, QUANTITIES, counted
 
 Meets = Literal["meets", "may meet", "does not meet"]
 
@@ -197,18 +197,16 @@ def _around(figure: Estimate, form: str) -> str:
 
 def _none_meets(perhaps: Sequence[Choice], unpriced: Sequence[Choice], target: AdviceTarget, objective: str) -> str:
     if unpriced and not perhaps:
-        many = f"{len(unpriced)} settings" if len(unpriced) > 1 else "1 setting"
         return (
-            f"no measured setting is known to meet {target}: the {OBJECTIVES[objective]} of {many} is not known;"
-            f" {unpriced[0].label}: {unpriced[0].reason}"
+            f"no measured setting is known to meet {target}: the {OBJECTIVES[objective]} of"
+            f" {counted(len(unpriced), 'setting')} is not known; {unpriced[0].label}: {unpriced[0].reason}"
         )
     if not perhaps:
         return f"no measured setting meets {target}"
-    many = f"{len(perhaps)} settings" if len(perhaps) > 1 else "1 setting"
     first = perhaps[0]
     return (
-        f"no measured setting demonstrably meets {target}; {many} may meet it within the 95 % interval, the cheapest is"
-        f" {first.label} with {first.reason}: more repeats would decide"
+        f"no measured setting demonstrably meets {target}; {counted(len(perhaps), 'setting')} may meet it within the"
+        f" 95 % interval, the cheapest is {first.label} with {first.reason}: more repeats would decide"
     )
 
 

@@ -35,7 +35,7 @@ from wattview.model import (
     ScenarioResult,
     Setting,
 )
-from wattview.model.quantities import OF_RESULTS, QUANTITIES
+from wattview.model.quantities import OF_RESULTS, QUANTITIES, counted
 from wattview.model.run_request import bitrate_text, bits_per_second
 
 IDLE = "idle machine"
@@ -189,7 +189,7 @@ def setting_text(setting: Setting) -> str:
         "no audio" if setting.audio == "none" else None,
         f"audio {setting.audio}" if setting.audio not in (None, "none", "128k", "aac") else None,
         setting.source if setting.source not in (None, "testsrc2") else None,
-        f"{setting.viewers} viewer{'s' * (setting.viewers > 1)}" if setting.viewers else None,
+        counted(setting.viewers, "viewer") if setting.viewers else None,
         f"over {setting.protocol}" if setting.protocol else None,
         "not pushed" if setting.pushed is False else None,
     )

@@ -16,7 +16,7 @@ SAME_RATE, SAME_RATE_OF_SHORT = 0.0005, 0.005
 """Shares by which the measured rate of a film is wrong at most; time stamps are often whole milliseconds."""
 
 PRECISE_SECONDS = 4.0
-"""59.94 frames a second count as 60: one in a thousand is shown twice."""
+"""The measured rate of a shorter film is less exact."""
 
 
 async def with_bit_depth(
