@@ -20,7 +20,6 @@ import zlib
 from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 import httpx
@@ -138,9 +137,11 @@ class Site:
         method: str = "",
         json: Any = None,
         headers: Mapping[str, str] | None = None,
+        safe: bool = False,
     ) -> Fetched:
         """The answer at ``path`` behind the site's address, with any status; with a form or a JSON body, a POST.
-        ``headers`` replace the site's secret in this request.
+        ``headers`` replace the site's secret in this request. ``safe``: a POST that changes nothing (RFC 9110, 9.2.1),
+        which may be sent twice, as a GET may.
 
         Raises FetchError.
         """
@@ -151,7 +152,7 @@ class Site:
                 url = _url(str(url.copy_with(query=None, fragment=None)).rstrip("/") + path)
             async with asyncio.timeout(self._seconds):
                 method = method or ("GET" if form is None and json is None else "POST")
-                return await self._follow(url.copy_with(fragment=None), method, form, json, headers)
+                return await self._follow(url.copy_with(fragment=None), method, form, json, headers, safe)
         except (TimeoutError, httpx.TimeoutException):
             raise NoAnswer(f"{place} did not answer completely within {self._seconds:g} s") from None
         except httpx.ConnectError as error:
@@ -160,14 +161,15 @@ class Site:
             raise BadAnswer(f"{place}: {str(error).partition(chr(10))[0] or type(error).__name__}") from None
 
     async def _follow(
-        self, url: httpx.URL, method: str, form: Mapping[str, str] | None, json: Any, more: Mapping[str, str] | None
-    ) -> Fetched:
+        self, url: httpx.URL, method: str, form: Mapping[str, str] | None, json: Any, more: Mapping[str, str] | None,
+        safe: bool,
+    ) -> Fetched:  # fmt: skip
         headers = self._headers | (self._authorization(url) if more is None else dict(more))
         for _ in range(MAX_REDIRECTS + 1):
             url = url.copy_with(userinfo=b"")
             client = self._client(url.scheme)
             request = client.build_request(method, url, data=form, json=json, headers=headers)
-            response = await self._send(client, request)
+            response = await self._send(client, request, again=safe or method == "GET")
             try:
                 place, status = shown(str(url)), response.status_code
                 if status in (301, 302, 303, 307, 308):
@@ -183,12 +185,12 @@ class Site:
                 await response.aclose()
         raise BadAnswer(f"{self.url} redirects more than {MAX_REDIRECTS} times")
 
-    async def _send(self, client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    async def _send(self, client: httpx.AsyncClient, request: httpx.Request, *, again: bool) -> httpx.Response:
         """Sends once more what met a connection that the server was closing, as it may at any time (RFC 9112, 9.3)."""
         try:
             return await client.send(request, stream=True, auth=self._digest)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
-            if not self.answered or request.method != "GET":
+            if not self.answered or not again:
                 raise
             return await client.send(request, stream=True, auth=self._digest)
 
@@ -239,9 +241,7 @@ class Site:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
 

@@ -123,7 +123,7 @@ class Store:
 
     async def _ask(self, path: str, form: Mapping[str, str]) -> list[StoreSeries]:
         try:
-            answer = await self._site.fetch(path, {**form, "nocache": "1"})
+            answer = await self._site.fetch(path, {**form, "nocache": "1"}, safe=True)
         except NoAnswer:
             raise StoreError(f"{self.url} did not answer in time") from None
         except FetchTooLarge as error:

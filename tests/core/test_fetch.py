@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,20 +51,29 @@ def answer(*fields: str, body: bytes = b"", status: str = "200 OK") -> Script:
     return script
 
 
-def test_a_connection_that_the_server_closes_meanwhile_costs_no_answer() -> None:
-    """It has promised to keep it open, and closes it with the next request on its way."""
+def closing_meanwhile(_: str) -> Iterator[bytes]:
+    """It has promised to keep the connection open, and closes it with the next request on its way."""
+    yield head("Content-Length: 2") + b"ok"
+    time.sleep(0.1)
 
-    def script(_: str) -> Iterator[bytes]:
-        yield head("Content-Length: 2") + b"ok"
-        time.sleep(0.1)
 
-    async def twice(url: str) -> list[bytes]:
-        async with Site(url, seconds=2.0) as site:
-            return [(await site.fetch(path)).body for path in ("/one", "/two")]
+async def one_and_two(url: str, **how: Any) -> list[bytes]:
+    async with Site(url, seconds=2.0) as site:
+        return [(await site.fetch(path, **how)).body for path in ("/one", "/two")]
 
-    with Wire(script) as wire:
-        assert blocking(twice(wire.url)) == [b"ok", b"ok"]
+
+@pytest.mark.parametrize("how", [{}, {"form": {"query": "up"}, "safe": True}], ids=["GET", "a POST that is safe"])
+def test_a_connection_that_the_server_closes_meanwhile_costs_no_answer(how: dict[str, Any]) -> None:
+    with Wire(closing_meanwhile) as wire:
+        assert blocking(one_and_two(wire.url, **how)) == [b"ok", b"ok"]
         assert [request.split()[1] for request in wire.requests] == ["/one", "/two"]
+
+
+def test_a_post_that_may_change_something_is_sent_once() -> None:
+    with Wire(closing_meanwhile) as wire:
+        with pytest.raises(FetchError):
+            blocking(one_and_two(wire.url, json={"on": True}))
+        assert [request.split()[1] for request in wire.requests] == ["/one"]
 
 
 def test_an_answer_has_its_place_status_and_body() -> None:
