@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import stat
@@ -55,6 +56,23 @@ async def test_what_a_child_has_started_ends_with_it(tmp_path: Path, text: str) 
     assert time.monotonic() - before < 3.0
     assert not alive(pid)
     assert process.returncode is not None
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_start_that_is_cancelled_leaves_nothing_of_what_the_child_has_started(
+    tmp_path: Path, steps: int
+) -> None:
+    """At any step of the start, by a loop that is so busy that the child has got far by then."""
+    pids = tmp_path / "pids"
+    start = asyncio.create_task(children.spawn([*SHELL, f"echo $$ >> {pids}; sleep 600 & echo $! >> {pids}; wait"]))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    time.sleep(0.15)  # noqa: ASYNC251
+    start.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await children.stop(await start)
+    started = [int(line) for line in pids.read_text().split()] if pids.exists() else []
+    assert [pid for pid in started if alive(pid)] == []
 
 
 async def test_a_childs_child_may_end_in_peace(tmp_path: Path) -> None:

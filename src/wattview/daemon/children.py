@@ -95,15 +95,27 @@ async def spawn(
         child_groups.guard()
         _guarded.append(True)
     command = child_command(argv, death_signal=death_signal, nice=nice)
-    process = await asyncio.create_subprocess_exec(
+    starting = asyncio.ensure_future(asyncio.create_subprocess_exec(
         *command, stdin=stdin, stdout=stdout, stderr=PIPE if isinstance(stderr, ChildLog) else stderr, cwd=cwd,
         env={**(os.environ if env is None else env), **child_groups.mark()}, start_new_session=True,
-    )  # fmt: skip
-    _running[process.pid] = process
-    _sessions.add(process.pid)
+    ))  # fmt: skip
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # asyncio alone would kill the program, and not what that has started by now.
+        with contextlib.suppress(OSError):
+            await stop(_registered(await starting), first=signal.SIGKILL)
+        raise
+    _registered(process)
     if isinstance(stderr, ChildLog):
         assert process.stderr is not None
         _logs[process.pid] = asyncio.create_task(stderr.take(process.stderr), name=f"log {stderr.path.name}")
+    return process
+
+
+def _registered(process: Process) -> Process:
+    _running[process.pid] = process
+    _sessions.add(process.pid)
     return process
 
 
