@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
+from textual.command import CommandList, CommandPalette
 from textual.widgets import Static
 
 from tests.support.dashboard import (
@@ -626,6 +627,19 @@ async def test_the_palette_offers_screens_and_keys(daemon: ScriptedDaemon) -> No
         await until(pilot, lambda: "Screen 8" in screen_text(pilot.app))
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app.current_mode == "exporters")
+
+
+async def test_the_palette_may_close_while_it_searches(daemon: ScriptedDaemon) -> None:
+    """On a busy machine the search goes on when the palette's children are gone already."""
+    async with opened(daemon) as pilot:
+        await pilot.press("ctrl+p")
+        palette = pilot.app.screen
+        assert isinstance(palette, CommandPalette)
+        await palette.query_one(CommandList).remove()
+        await palette._gather_commands("Exporters").wait()
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is not palette)
+    assert pilot.app.return_code in (None, 0)
 
 
 async def test_q_quits(daemon: ScriptedDaemon) -> None:

@@ -26,6 +26,7 @@ from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.notice import Notice
 from wattview.tui.plots.plot import series_rules
 from wattview.tui.screens.help import Help
+from wattview.tui.screens.palette import Palette
 
 TIDY_SECONDS = 120.0
 """How often memory of closed screens is released, which takes about a tenth of a second."""
@@ -109,6 +110,10 @@ class BaseApp(App[str]):
                     yield SystemCommand(binding.description, f"Key {key}", run_it)
         for name in themes.NAMES:
             yield SystemCommand(f"Theme {name}", "Use this theme", partial(setattr, self, "theme", name))
+
+    def action_command_palette(self) -> None:
+        if not Palette.is_open(self):
+            self.push_screen(Palette(id="--command-palette"))
 
     def action_help(self) -> None:
         if not isinstance(self.screen, ModalScreen):
