@@ -20,13 +20,14 @@ import argparse
 import contextlib
 import itertools
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -58,9 +59,13 @@ ESCAPE = "\x1b"
 MAY_RISE = {"resident_megabytes": 2.0, "open_files": 4.0, "threads": 2.0, "history_megabytes": 2.0}
 """How much each may rise over the second half of its samples, however long that is: a longer soak is stricter."""
 
-DASHBOARD = (
-    "import sys; from wattview.tui.app import Dashboard; Dashboard(sys.argv[1], interval=float(sys.argv[2])).run()"
-)
+DASHBOARD = """
+import faulthandler, signal, sys
+from wattview.tui.app import Dashboard
+faulthandler.register(signal.SIGUSR1)
+Dashboard(sys.argv[1], interval=float(sys.argv[2])).run()
+"""
+"""Writes its threads' stacks to stderr when it is sent SIGUSR1."""
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -215,9 +220,30 @@ def watched(
         for seat, before in zip(seats, drawn, strict=True):
             end = time.monotonic() + DRAWN_SECONDS
             while seat.received == before:
-                assert time.monotonic() < end, f"{type(seat).__name__}: nothing was drawn after {visit!r}"
+                if time.monotonic() > end:
+                    raise RuntimeError(
+                        f"{type(seat).__name__}: nothing was drawn after {visit!r}\n{autopsy(pids, seats)}"
+                    )
                 time.sleep(KEY_SECONDS)
     return [Soaked(name=name, samples=found) for name, found in samples.items()]
+
+
+def autopsy(pids: Mapping[str, int], seats: Sequence[Terminal | Page]) -> str:
+    """What each process does, and the dashboards' stacks as far as they go to a terminal."""
+    found = []
+    for name, pid in pids.items():
+        if not alive(pid):
+            found.append(f"{name}: has ended")
+            continue
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        waits = Path(f"/proc/{pid}/wchan").read_text()
+        found.append(f"{name}: {status['State']} in {waits}, {status['Threads']} threads")
+        if name.startswith("dashboard"):
+            os.kill(pid, signal.SIGUSR1)
+    time.sleep(1)
+    return "\n".join(
+        [*found, *(seat.text[-3000:].decode("utf-8", "replace") for seat in seats if isinstance(seat, Terminal))]
+    )
 
 
 @contextlib.contextmanager

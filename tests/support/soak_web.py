@@ -9,9 +9,11 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import aiohttp
 from msgspec import Struct
@@ -29,12 +31,14 @@ web.serve_web((), 0)
 
 
 class Page:
-    """What types into a page, how many messages it has received, and their text since it was told to forget."""
+    """What types into a page, how many messages it has received, and their text since it was told to forget.
+    ``closed`` says with which code the server closed it, if it did."""
 
     def __init__(self, type_: Callable[[str], None]) -> None:
         self.type = type_
         self.received = 0
         self.text = b""
+        self.closed = ""
 
     def receive(self, data: bytes) -> None:
         self.received += 1
@@ -57,20 +61,34 @@ class Browsed(Struct, frozen=True):
 
 @contextlib.contextmanager
 def browsed(dashboard: Sequence[str], size: tuple[int, int] = (160, 48)) -> Iterator[Browsed]:
-    """Serves the command ``dashboard`` and looks at it for the time of the block."""
+    """Serves the command ``dashboard`` and looks at it for the time of the block. An error there gets a note, how
+    the page was closed and what the server printed, the dashboard's stderr included."""
     command = [sys.executable, "-c", SERVE, f"exec {shlex.join(dashboard)}"]
-    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        found = re.search(r"(http://127\.0\.0\.1:(\d+))/\?key=(\S+)", server.stdout.readline())
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(tempfile.NamedTemporaryFile())
+        printed = Path(output.name)
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        stack.callback(_end, server)
+        _wait(lambda: b"?key=" in printed.read_bytes(), "the server has printed no address")
+        found = re.search(r"(http://127\.0\.0\.1:(\d+))/\?key=(\S+)", printed.read_text())
         assert found is not None
-        with _visited(found[1], f"wattview-{found[2]}={found[3]}", size) as page:
-            dashboard = _only_child(server.pid)
-            _wait(lambda: page.received > 10, "no dashboard has come up in the page")
-            yield Browsed(server.pid, dashboard, page)
-    finally:
-        server.terminate()
-        server.wait(30)
+        page = stack.enter_context(_visited(found[1], f"wattview-{found[2]}={found[3]}", size))
+        child = _only_child(server.pid)
+        _wait(lambda: page.received > 10, "no dashboard has come up in the page")
+        try:
+            yield Browsed(server.pid, child, page)
+        except Exception as error:
+            closed = page.closed
+            _end(server)
+            error.add_note(
+                f"the page is {closed or 'open'}; the server's output:\n{printed.read_text('utf-8', 'replace')}"
+            )
+            raise
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    server.wait(30)
 
 
 @contextlib.contextmanager
@@ -98,7 +116,9 @@ async def _visit(url: str, headers: dict[str, str], page: Page, keys: asyncio.Qu
 
         async def read() -> None:
             async for message in socket:
-                page.receive(message.data if isinstance(message.data, bytes) else b"")
+                if message.type is aiohttp.WSMsgType.BINARY:
+                    page.receive(message.data)
+            page.closed = f"closed with code {socket.close_code} ({socket.exception()})"
 
         reading = asyncio.create_task(read())
         while (text := await keys.get()) is not None and not reading.done():

@@ -112,7 +112,7 @@ class BaseApp(App[str]):
             yield SystemCommand(f"Theme {name}", "Use this theme", partial(setattr, self, "theme", name))
 
     def action_command_palette(self) -> None:
-        if not Palette.is_open(self):
+        if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
     def action_help(self) -> None:
