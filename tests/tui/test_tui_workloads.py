@@ -10,7 +10,9 @@ import pytest
 from tests.support.dashboard import NOW, ScriptedDaemon, opened, screen_text, snapshot, until
 from wattview.model import HistorySeries, Recorded, Snapshot, Workload, WorkloadProcess, WorkloadProcesses
 from wattview.tui.time_travel.trend_buffers import TrendBuffers
+from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.workload_columns import WORKLOAD_TREE, WorkloadRow
+from wattview.tui.workloads.container import ContainerDetails
 from wattview.tui.workloads.tree import tree_rows
 from wattview.tui.workloads.workload import WorkloadDetails
 
@@ -54,6 +56,21 @@ async def test_everything_that_runs_is_there_the_most_power_first(
         assert names[:2] == ["encoder", "ffmpeg"]
         assert {"nginx.service", "session-3.scope", "kernel threads"} < set(names)
         assert "CPU % of encoder" in screen_text(pilot.app)
+
+
+async def test_the_overview_shows_whatever_runs_and_opens_it(daemon: ScriptedDaemon) -> None:
+    """Not only containers, and those too with their own page."""
+    daemon.now = mixture(containers=1)
+    async with opened(daemon) as pilot:
+        await until(pilot, lambda: "Workloads 6" in screen_text(pilot.app))
+        table = pilot.app.screen.query_one("#workloads", Table)
+        assert pilot.app.focused is table
+        names = [row.name for row in table.rows]
+        assert names[:3] == ["encoder", "ffmpeg", "nginx.service"]
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, WorkloadDetails))
+        await pilot.press("escape", *["down"] * (names.index("nginx-rtmp") - 1), "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ContainerDetails))
 
 
 async def test_v_goes_through_the_kinds(daemon: ScriptedDaemon) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from textual.containers import Container, Horizontal
 from textual.content import Content
@@ -25,7 +26,7 @@ from wattview.tui.widgets.power_now import PowerNow
 from wattview.tui.widgets.run_bar import RunBar
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
-from wattview.tui.widgets.workload_columns import ContainerRow, StreamRow
+from wattview.tui.widgets.workload_columns import ContainerRow, StreamRow, WorkloadRow
 
 GRAPH_SECONDS = 300.0
 EVENTS = 7
@@ -58,6 +59,7 @@ class OverviewScreen(View):
         Host { padding: 0 1; }
         #tables { height: 1fr; layout: vertical; }
         #tables > Table { height: 1fr; width: 1fr; }
+        #workloads { display: none; }
         &.-middle #tables, &.-wide #tables { layout: horizontal; }
         &.-middle #streams, &.-wide #streams { width: 1.25fr; }
         #bottom { height: auto; }
@@ -79,6 +81,7 @@ class OverviewScreen(View):
         yield Host()
         yield MachinePanes()
         with Container(id="tables"):
+            yield workload_columns.workloads_table()
             yield workload_columns.containers_table()
             yield Table(workload_columns.STREAMS, workload_columns.stream_key, opens=True, id="streams", classes="box")
         with Horizontal(id="bottom"):
@@ -94,10 +97,12 @@ class OverviewScreen(View):
 
     def on_table_opened(self, message: Table.Opened) -> None:
         row = message.row
-        if isinstance(row, ContainerRow):
-            self.dashboard.open_details("container", row.container.id)
-        elif isinstance(row, StreamRow):
+        if isinstance(row, StreamRow):
             self.dashboard.open_details("stream", row.stream.app, row.stream.name)
+        elif row.container is not None:
+            self.dashboard.open_details("container", row.container.id)
+        elif isinstance(row, WorkloadRow):
+            self.dashboard.open_details("workload", row.workload.id)
 
     def show(self, picture: Picture) -> None:
         self.query_one(RunBar).show(picture)
@@ -121,26 +126,42 @@ class OverviewScreen(View):
             power_series(picture), end - GRAPH_SECONDS, end, step_seconds=HISTORY_STEP_SECONDS, live=picture.live
         )
         entitle(graph, power_title(snapshot.power_use if snapshot is not None else None, graph.size.width))
-        containers: Table[ContainerRow] = self.query_one("#containers", Table)
+        running, title, total = self._show_running(picture)
         streams: Table[StreamRow] = self.query_one("#streams", Table)
-        containers.show(
-            workload_columns.container_rows(snapshot, picture.trends) if snapshot is not None else [],
-            why_empty(picture, "containers", "no container is running"),
-        )
         streams.show(
             workload_columns.stream_rows(snapshot, picture.trends) if snapshot is not None else [],
             why_empty(picture, "streams", "no stream is live; press n to run one"),
         )
-        for table, title, total in (
-            (containers, "Containers", len(snapshot.containers) if snapshot else 0),
+        for table, name, count in (
+            (running, title, total),
             (streams, "Streams", len(snapshot.streams) if snapshot else 0),
         ):
-            entitle(table, workload_columns.titled(title, len(table.rows), total), workload_columns.idle_sign(snapshot))
+            entitle(table, workload_columns.titled(name, len(table.rows), count), workload_columns.idle_sign(snapshot))
         tables = self.query_one("#tables")
         if self.has_class("-low") or self.has_class("-narrow"):
             tables.styles.clear_rule("height")
         else:
-            fit_height(tables, max(len(containers.rows), len(streams.rows)), int(self.size.height * TABLES_SHARE))
+            fit_height(tables, max(len(running.rows), len(streams.rows)), int(self.size.height * TABLES_SHARE))
+
+    def _show_running(self, picture: Picture) -> tuple[Table[Any], str, int]:
+        """Shows all workloads, or containers alone if the daemon knows no others: the table, what it is called, and how
+        many there are."""
+        snapshot = picture.snapshot
+        workloads: Table[WorkloadRow] = self.query_one("#workloads", Table)
+        containers: Table[ContainerRow] = self.query_one("#containers", Table)
+        known = snapshot is not None and bool(snapshot.workloads)
+        if workloads.display != known:
+            workloads.display, containers.display = known, not known
+            if self.focused in (workloads, containers):
+                (workloads if known else containers).focus()
+        if snapshot is not None and known:
+            workloads.show(workload_columns.workload_rows(snapshot, picture.trends), "")
+            return workloads, "Workloads", len(snapshot.workloads)
+        containers.show(
+            workload_columns.container_rows(snapshot, picture.trends) if snapshot is not None else [],
+            why_empty(picture, "containers", "no container is running"),
+        )
+        return containers, "Containers", len(snapshot.containers) if snapshot is not None else 0
 
     def _show_run(self, picture: Picture) -> None:
         snapshot = picture.snapshot

@@ -250,3 +250,16 @@ def containers_table() -> Table[ContainerRow]:
         id="containers",
         classes="box",
     )
+
+
+def workloads_table() -> Table[WorkloadRow]:
+    """The table of workloads, those with the most power first."""
+    return Table(
+        WORKLOADS,
+        lambda row: row.workload.id,
+        sort=WORKLOAD_WATTS,
+        descending=True,
+        opens=True,
+        id="workloads",
+        classes="box",
+    )

@@ -63,15 +63,7 @@ class WorkloadsScreen(View):
         self._folded: set[str] = set()
 
     def content(self) -> Iterator[Widget]:
-        yield Table(
-            workload_columns.WORKLOADS,
-            lambda row: row.workload.id,
-            sort=workload_columns.WORKLOAD_WATTS,
-            descending=True,
-            opens=True,
-            id="workloads",
-            classes="box",
-        )
+        yield workload_columns.workloads_table()
         yield workload_columns.containers_table()
         yield Pane(id="engine")
         with Horizontal(id="trends"):
