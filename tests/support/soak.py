@@ -8,10 +8,10 @@ which is a websocket client here. Every minute the memory, open files, threads a
 and the size of the history's file. What counts is how the second half of the samples after the warm-up rises: the
 median slope between any two of them (Theil and Sen's), times its length. Exit status 1 where something rose.
 
-``--speed`` does more in the same time: snapshots, scrapes, ticks, containers and the hand come so many times as often
-(every second, 15 s, 5 s, 2 s and a minute at speed 1), and the retention, the warm-up and the time between samples are
-so many times as short. Snapshots come at most ten a second, which is as fast as the API gives them. A moment of the
-machine's own counters cannot be sped up, nor what glibc and Python do by time.
+``--speed`` does more in the same time: snapshots, scrapes, ticks, containers, the hand and collections of garbage
+come so many times as often (every second, 15 s, 5 s, 2 s, a minute and two at speed 1), and the retention, the warm-up
+and the time between samples are so many times as short. Snapshots come at most ten a second, which is what the API
+gives. A moment of the machine's own counters cannot be sped up, nor what glibc and Python do by time.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from tests.support.busy_machine import CHURN, BusyMachine
 from tests.support.daemon import DaemonProcess, alive, running_daemon
 from tests.support.soak_web import Page, browsed
 from tests.support.terminal import Terminal
+from wattview.tui.base_app import TIDY_SECONDS
 
 WARM_UP_SECONDS = 600.0
 SAMPLE_SECONDS = 60.0
@@ -61,11 +62,15 @@ MAY_RISE = {"resident_megabytes": 2.0, "open_files": 4.0, "threads": 2.0, "histo
 
 DASHBOARD = """
 import faulthandler, signal, sys
-from wattview.tui.app import Dashboard
+from wattview.tui import app
+url, interval, app.TIDY_SECONDS = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 faulthandler.register(signal.SIGUSR1)
-Dashboard(sys.argv[1], interval=float(sys.argv[2])).run()
+app.Dashboard(url, interval=interval).run()
 """
 """Writes its threads' stacks to stderr when it is sent SIGUSR1."""
+
+REST_SECONDS = 12.0
+"""Before the first key, which at a higher speed leaves no time again to create the screens in advance and to settle."""
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -166,7 +171,8 @@ def soak(
         daemon = stack.enter_context(running_daemon(directory / "daemon", *settings))
         rounds = stack.enter_context(scraped(daemon, SCRAPE_SECONDS / speed))
         interval = max(SNAPSHOT_SECONDS / speed, SHORTEST_SNAPSHOT_SECONDS)
-        command = [sys.executable, "-c", DASHBOARD, f"unix://{daemon.socket}", str(interval)]
+        paces = str(interval), str(TIDY_SECONDS / speed)
+        command = [sys.executable, "-c", DASHBOARD, f"unix://{daemon.socket}", *paces]
         dashboard = stack.enter_context(Terminal(command, (160, 48)))
         pids = {"daemon": daemon.process.pid, "dashboard": dashboard.process.pid}
         seats: list[Terminal | Page] = [dashboard]
@@ -174,6 +180,7 @@ def soak(
             browser = stack.enter_context(browsed(command))
             pids |= {"--web": browser.server, "dashboard in a browser": browser.dashboard}
             seats.append(browser.page)
+        time.sleep(REST_SECONDS)
         for seat in seats:
             shows_what_moves(seat)
         found = watched(daemon, pids, seats, rounds, seconds, speed, told)
