@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.core.conftest import Call
-from tests.support.measured_runs import baseline, scenario, write_runs
+from tests.support.measured_runs import IDLE_WATTS, baseline, record_windows, scenario, write_runs
 
 A, B = "20260101_120000", "20260101_130000"
 BOUNDS = ("--max", "power=+1%", "--min", "vmaf=-0.5")
@@ -77,6 +77,30 @@ def test_a_run_may_be_a_results_file_anywhere(call: Call, state: Path, tmp_path:
     shutil.move(state / f"results/test_results_{A}.json", kept)
     assert call("gate", str(kept), B, "--max", "power=+1%").exit_code == 1
     assert call("gate", str(kept), B, "--max", "power=+9%").exit_code == 0
+
+
+def test_a_runs_folder_is_judged_on_a_machine_that_knows_nothing_else(call: Call, state: Path, tmp_path: Path) -> None:
+    """Archived from its state directory, or as it lies there beside the results of another state directory."""
+    write(state, 2.0)
+    archive, other = tmp_path / "archive", tmp_path / "other"
+    for stamp, watts in ((A, STILL), (B, [value + 2.0 for value in STILL])):
+        file = Path(f"test_results_{stamp}.json")
+        for folder in (archive / stamp, other / "runs" / stamp):
+            folder.mkdir(parents=True)
+            shutil.copy(state / "results" / file, folder)
+            record_windows(folder / file, [IDLE_WATTS, *watts])
+        (other / "results").mkdir(exist_ok=True)
+        shutil.move(state / "results" / file, other / "results")
+    (state / "history.sqlite").unlink()
+    for names in ("archive/{}", "archive/{0}/test_results_{0}.json", "other/results/test_results_{}.json"):
+        runs = [str(tmp_path / names.format(stamp)) for stamp in (A, B)]
+        assert call("gate", *runs, "--max", "power=+1%").exit_code == 1
+        assert call("gate", *runs, "--max", "power=+9%").exit_code == 0
+    alone = shutil.copy(other / "results" / f"test_results_{A}.json", tmp_path / "alone.json")
+    said = call("gate", str(alone), str(archive / B), "--max", "power=+9%")
+    assert (said.exit_code, "wattview results export" in " ".join(said.output.split())) == (3, True)
+    refused = call("gate", str(archive), str(archive / B), "--max", "power=+9%")
+    assert (refused.exit_code, "has one results file, this one has 0" in refused.output) == (2, True)
 
 
 @pytest.mark.parametrize(

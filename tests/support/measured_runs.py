@@ -56,6 +56,17 @@ def write_runs(
     asyncio.run(_record(state, watts, at + 5, source))
 
 
+def record_windows(file: Path, watts: Sequence[float]) -> None:
+    """What the daemon records beside a results file, of each scenario at its power: ten samples a second."""
+    for place, (one, power) in enumerate(zip(json.loads(file.read_text())["scenarios"], watts, strict=True), 1):
+        start, end = one["start_time"], one["end_time"]
+        kept = {"start": start, "end": end, "sources": ["rapl"], "gpus": [], "reason": "", "series": []}
+        (file.parent / f"{place:02d}-window.json").write_text(json.dumps(kept))
+        samples = [(start + n / 10, power * n / 10) for n in range(-1, round((end - start) * 10) + 2)]
+        lines = "".join(f"{time:.6f},{joules + power:.6f},{joules + power:.6f},0.001\n" for time, joules in samples)
+        (file.parent / f"{place:02d}-power.csv").write_text(f"time,joules_total,joules_most,update_seconds\n{lines}")
+
+
 async def _record(state: Path, watts: Mapping[int, float], seconds: int, source: str) -> None:
     history = SqliteHistory(state / "history.sqlite", 7 * 86400.0)
     joules = 0.0

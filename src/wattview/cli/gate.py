@@ -111,13 +111,15 @@ async def _read(config: Config, words: Sequence[str]) -> list[RunResult]:
 
 
 async def _run_of(source: ResultsSource, config: Config, word: str) -> RunResult:
-    """A run by the path of a file if the word looks like one, else by its id. ``RUN:NAME`` is one setting of it."""
+    """A run by the path of a file or of its folder if the word looks like one, else by its id. ``RUN:NAME`` is one
+    setting of it."""
     path = Path(word)
     place, colon, name = word.rpartition(":")
     if colon and not await asyncio.to_thread(path.exists):
         return _setting(await _run_of(source, config, place), name)
     if path.name == word and path.suffix != ".json":
         return (await named_runs(source, config, [word]))[0]
+    path = await asyncio.to_thread(_results_file, path)
     exported = await asyncio.to_thread(_exported, path)
     if exported is not None:
         return exported
@@ -126,7 +128,28 @@ async def _run_of(source: ResultsSource, config: Config, word: str) -> RunResult
     run = await Results(config, source).of_file(path)
     if run is None:
         raise click.ClickException(f"{word}: no such file")
+    if run.scenarios and all(one.energy_joules is None for one in run.scenarios):
+        return replace(run, remarks=[*run.remarks, NO_ENERGY])
     return run
+
+
+NO_ENERGY = (
+    "a results file has no energy of its own, and neither its run's folder nor a history of its time is here; take"
+    " that folder (runs/ID in the state directory), or the output of wattview results export ID, from the machine that"
+    " measured it"
+)
+
+
+def _results_file(path: Path) -> Path:
+    """The results file in a run's folder; the path itself if it is no folder. Raises click.ClickException."""
+    if not path.is_dir():
+        return path
+    from wattview.daemon.results_files import stamped
+
+    found = stamped(path)
+    if len(found) != 1:
+        raise click.ClickException(f"{path}: a run's folder has one results file, this one has {len(found)}")
+    return found[0]
 
 
 def _setting(run: RunResult, name: str) -> RunResult:

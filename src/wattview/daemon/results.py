@@ -236,11 +236,19 @@ class Results:
 
     def _recorded(self, path: Path, record: ScenarioRecord, place: int) -> Evidence | None:
         """The daemon's own recording: a run's figures need no history. Blocks."""
-        try:
-            return own_evidence(self._runs / (results_files.stamp_of(path) or ""), place, record)
-        except (OSError, ValueError) as error:
-            log.warning("%s; the figures come from the history instead", error)
-            return None
+        for folder in self._run_folders(path):
+            try:
+                if (evidence := own_evidence(folder, place, record)) is not None:
+                    return evidence
+            except (OSError, ValueError) as error:
+                log.warning("%s; the figures come from the history instead", error)
+        return None
+
+    def _run_folders(self, path: Path) -> list[Path]:
+        """Where the recording of a results file may be: in this daemon's state, beside a copy in its run's folder, or
+        in the state directory that the file is in."""
+        stamp = results_files.stamp_of(path)
+        return [] if stamp is None else [self._runs / stamp, path.parent, runs_directory(path.parent.parent) / stamp]
 
     async def _evidence(self, record: ScenarioRecord, measured_on: Mapping[str, Any]) -> Evidence:
         """The history of the scenario's window; empty if it has none that can be queried."""
