@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from tests.support.scenario_results import baseline as idle
 from tests.support.scenario_results import result
 from wattview.analysis.results import compared_with_baseline
+from wattview.analysis.sweeps.advice import AdviceTarget, advise
 from wattview.analysis.sweeps.gate import gate, repeats_needed
 from wattview.analysis.sweeps.gate_bounds import BoundError, parse_bound
-from wattview.model import Bound, GateReport, RunResult, ScenarioResult
+from wattview.model import Bound, CommandRecord, GateReport, PerExecution, RunResult, ScenarioResult
 from wattview.report.gate_summary import junit_xml, markdown_summary
 
 pytestmark = pytest.mark.parallel
@@ -138,7 +139,7 @@ def test_a_setting_of_one_side_leaves_the_gate_undecided_unless_that_is_allowed(
         ({"vmaf_model": "vmaf_4k_v0.6.1"}, VMAF, "two VMAF models"),
         ({"machine": "encoder-8"}, POWER, "two machines"),
         ({"vmaf": None}, VMAF, "the candidate has no VMAF"),
-        ({"realtime": False}, POWER, "no repeat of the candidate was in real time"),
+        ({"realtime": False}, POWER, "no repeat of the candidate counts: 3 not real time"),
     ],
     ids=["power source", "VMAF model", "machine", "no score", "late"],
 )
@@ -175,10 +176,43 @@ def test_the_energy_of_another_length_of_time_is_no_outcome() -> None:
     assert power.verdict == "within"
 
 
+def test_a_command_that_failed_is_no_repeat_of_one_that_succeeded() -> None:
+    """It used less only because it did less."""
+
+    def ended(status: int, *values: float) -> list[ScenarioResult]:
+        command = CommandRecord(text="x", executions=1, seconds=3.0, exit_status=status)
+        return watts(*values, type="command", setting="encode", realtime=None, command=command)
+
+    before, bad = ended(0, *STILL), ended(255, 5.0)
+    report = gate(run(*before), run(*before, *bad), [parse_bound("power=-20%", "max")])
+    [check] = report.checks
+    assert check.candidate is not None
+    assert (check.candidate.count, check.candidate.mean) == (3, pytest.approx(50.0))
+    assert "candidate, encode: left out of the repeats: 1 failed" in report.remarks
+    [check] = gate(run(*before), run(*bad), [POWER]).checks
+    assert (check.verdict, check.reason) == ("undecided", "no repeat of the candidate counts: 1 failed")
+    [choice] = advise(bad, AdviceTarget(), "power_mean_watts").rejected
+    assert choice.reason == "1 failed"
+
+
+def test_of_commands_the_one_of_the_least_energy_is_advised() -> None:
+    """They are no streams, whose power could be told for each."""
+
+    def command(name: str, joules: float) -> ScenarioResult:
+        done = CommandRecord(text="x", executions=1, seconds=3.0)
+        one = result(50.0, name=name, type="command", realtime=None, command=done)
+        return replace(one, per_execution=PerExecution(seconds=3.0, joules=joules))
+
+    advice = advise([command("slow", 90.0), command("fast", 60.0), command("idle", -1.0)], AdviceTarget())
+    assert (advice.best, advice.objective, advice.unit) == ("fast", "joules_per_execution", "J")
+    assert advice.verdict.startswith("fast takes the lowest energy of the command: 60 J, 33.3 % less than the next")
+    assert [choice.label for choice in advice.rejected] == ["idle"]
+
+
 def test_a_candidate_that_falls_behind_real_time_does_not_pass_by_its_other_repeats() -> None:
     report = gate(run(*shifted(0.0)), run(*shifted(0.0), *watts(50.0, realtime=False)), [POWER])
     assert report.verdict == "undecided"
-    assert "1 of 4 repeats of the candidate were not in real time" in report.checks[0].reason
+    assert "of 4 repeats of the candidate 1 not real time" in report.checks[0].reason
 
 
 # how often it is right

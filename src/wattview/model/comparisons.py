@@ -41,14 +41,15 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 class Group(Struct, frozen=True, kw_only=True):
     """Repeats of one setting. ``figures`` are means with intervals, over the repeats that have the figure; ``label`` is
-    the setting as text. Repeats that fell behind real time are only counted, in ``invalid``. ``vmaf_model`` is that of
-    their VMAF. ``remarks`` are those on the repeats."""
+    the setting as text. Repeats that have not done their work are only counted, in ``invalid``; ``left_out`` says why:
+    ``2 not real time``. ``vmaf_model`` is that of their VMAF. ``remarks`` are those on the repeats."""
 
     label: str
     setting: Setting
     figures: dict[str, Estimate]
     repeats: int
     invalid: int = 0
+    left_out: str = ""
     power_source: str | None = None
     machine: str | None = None
     vmaf_model: str | None = None

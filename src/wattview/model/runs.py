@@ -209,6 +209,13 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
         """What it is called, without the number of a repeat."""
         return self.setting or self.name
 
+    @property
+    def fault(self) -> str:
+        """Why it has not done the work of its setting, so that its figures are no repeat of it; "" if it has."""
+        if self.realtime is False:
+            return "not real time"
+        return "failed" if self.command is not None and self.command.exit_status else ""
+
 
 class ResultsFile(Struct, frozen=True, kw_only=True):
     """A results file, ``test_results_YYYYmmdd_HHMMSS.json``. ``run`` is its time stamp and the run's id. ``left_out``

@@ -34,6 +34,10 @@ SHEETS = (
     ("Playback", (
         "start_delay_seconds", "stalls", "stalled_seconds", "received_frames_ratio", "end_to_end_delay_seconds",
     )),
+    ("One execution of a command", (
+        "seconds_per_execution", "cpu_seconds_per_execution", "gpu_seconds_per_execution", "joules_per_execution",
+        "machine_joules_per_execution", "cost_per_execution", "carbon_grams_per_execution",
+    )),
     ("Cost and carbon", ("cost_total", "cost_energy", "cost_compute", "cost_egress", "carbon_grams")),
 )  # fmt: skip
 
@@ -72,13 +76,13 @@ def _baselines(runs: Sequence[RunResult], machine: str | None) -> list[Repeats]:
 
 
 def _late(group: Repeats) -> Repeats:
-    """The figures of a setting whose encoders never kept up, marked as such."""
+    """The figures of a setting none of whose repeats counts, marked as such."""
     return Repeats(group.setting, group.invalid, (), group.machine)
 
 
 def _sheet(title: str, quantities: Sequence[Quantity], rows: Sequence[tuple[str, Repeats]]) -> Sheet:
     first = title == SHEETS[0][0]
-    heads = [_head(quantity) for quantity in quantities]
+    heads = _heads(quantities)
     sources = {ESTIMATED in one.power_source for _, group in rows for one in group.valid if one.power_source}
     mixed = len(sources) > 1
     lines = []
@@ -95,12 +99,13 @@ def _sheet(title: str, quantities: Sequence[Quantity], rows: Sequence[tuple[str,
 
 
 def _count(group: Repeats) -> str:
-    return f"{len(group.valid)} (+ {len(group.invalid)} not real time)" if group.invalid else f"{len(group.valid)}"
+    return f"{len(group.valid)} (+ {group.left_out})" if group.left_out else f"{len(group.valid)}"
 
 
-def _head(quantity: Quantity) -> str:
-    """The title without the unit, which every figure has."""
-    return quantity.title.removesuffix(f" {quantity.unit}") if quantity.unit else quantity.title
+def _heads(quantities: Sequence[Quantity]) -> list[str]:
+    """The titles without the units, which every figure has; with them where only they tell two apart."""
+    short = [one.title.removesuffix(f" {one.unit}") if one.unit else one.title for one in quantities]
+    return [one.title if short.count(head) > 1 else head for one, head in zip(quantities, short, strict=True)]
 
 
 def _names(group: Repeats, label: str) -> str:
@@ -112,8 +117,7 @@ def _names(group: Repeats, label: str) -> str:
 
 def _warnings(group: Repeats, mixed: bool) -> Iterator[str]:
     """``mixed``: some power was measured, so estimates must be marked."""
-    if any(one.record.realtime is False for one in group.valid):
-        yield "not real time"
+    yield from dict.fromkeys(one.record.fault for one in group.valid if one.record.fault)
     sources = {one.power_source or "" for one in group.valid}
     if mixed and any(ESTIMATED in source for source in sources):
         yield "power estimated"
@@ -155,7 +159,7 @@ def _efficiency(runs: Sequence[RunResult], groups: Sequence[Repeats], short: Map
     for title, columns in _efficiency_columns([line for _, _, own in found for line in own]):
         yield Sheet(
             title,
-            tuple(_head(column) for column in columns),
+            tuple(_heads(columns)),
             tuple(
                 SheetLine(label, tuple(_efficiency_figure(group, own, column) for column in columns), part=own[0].net)
                 for group, label, own in found

@@ -18,7 +18,7 @@ DEFAULT_TARGET = AdviceTarget(vmaf_at_least=90.0)
 
 ANYTHING = AdviceTarget()
 
-OBJECTIVES = ("net_watts_per_stream", "watts_per_stream", "power_mean_watts")
+OBJECTIVES = ("net_watts_per_stream", "joules_per_execution", "watts_per_stream", "power_mean_watts")
 """Objectives, in order of preference. Power above baseline separates settings best, if the baseline was idle."""
 
 
@@ -49,8 +49,6 @@ def answer(
     if advice.best is None:
         return VerdictView("", f"{advice.verdict[:1].upper()}{advice.verdict[1:]}.", note, weighed)
     text = advice.verdict.removeprefix(advice.best)
-    if wanted == ANYTHING:
-        text = text.replace(f" meets {wanted} at the", " takes the", 1)
     notes = [_measured(known[advice.best], advice.objective, advice.unit), note]
     if advice.objective != OBJECTIVES[0] and all(group.estimate(OBJECTIVES[0]) is not None for group in groups):
         notes.append(f"The {QUANTITIES[OBJECTIVES[0]].words} is not used here: it is not significantly above 0.")

@@ -27,7 +27,8 @@ OBJECTIVES = {
     name: QUANTITIES[name].words
     for name in (
         "power_mean_watts", "net_watts_per_stream", "watts_per_stream", "cost_per_stream_hour",
-        "carbon_grams_per_stream_hour", "joules_per_megapixel",
+        "carbon_grams_per_stream_hour", "joules_per_megapixel", "joules_per_execution", "cost_per_execution",
+        "carbon_grams_per_execution",
     )
 }  # fmt: skip
 UNITS = {name: QUANTITIES[name].unit for name in OBJECTIVES if QUANTITIES[name].unit != CURRENCY}
@@ -41,6 +42,15 @@ WORDS = {
 }
 """Short names of the objectives, on the command line and in the control API."""
 
+
+OF_COMMANDS = {
+    "net_watts_per_stream": "joules_per_execution",
+    "cost_per_stream_hour": "cost_per_execution",
+    "carbon_grams_per_stream_hour": "carbon_grams_per_execution",
+}
+"""What an objective of streams is where only commands that are no streams were measured."""
+
+ABOVE_BASELINE = frozenset(("net_watts_per_stream", *OF_COMMANDS.values()))
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     "vmaf_at_least": (0.0, 100.0), "qoe_at_least": (1.0, 5.0), "streams_at_least": (1, math.inf),
@@ -100,6 +110,7 @@ def advise(
         raise NoData(f"no such objective: {objective}; one of {', '.join(OBJECTIVES)}")
     known, left_out = of_one_machine(results, machine)
     groups = repeats_of(known)
+    objective = _objective(groups, objective)
     eligible: list[tuple[float, Repeats]] = []
     rejected: list[Choice] = []
     unpriced: list[Choice] = []
@@ -156,6 +167,13 @@ def advise(
     return replace(advice, best=best.label, verdict=verdict, choices=choices, unit=unit)
 
 
+def _objective(groups: Sequence[Repeats], objective: str) -> str:
+    other = OF_COMMANDS.get(objective)
+    if other is None or any(group.estimate(objective) is not None for group in groups):
+        return objective
+    return other if any(group.estimate(other) is not None for group in groups) else objective
+
+
 def _meets(repeats: Repeats, target: AdviceTarget, objective: str) -> tuple[Meets, str]:
     """Whether a setting meets the target, and if unknown, why."""
     if reason := _why_not(repeats, target, objective):
@@ -197,8 +215,9 @@ def _around(figure: Estimate, form: str) -> str:
 
 def _none_meets(perhaps: Sequence[Choice], unpriced: Sequence[Choice], target: AdviceTarget, objective: str) -> str:
     if unpriced and not perhaps:
+        known = "can be advised" if target == AdviceTarget() else f"is known to meet {target}"
         return (
-            f"no measured setting is known to meet {target}: the {OBJECTIVES[objective]} of"
+            f"no measured setting {known}: the {OBJECTIVES[objective]} of"
             f" {counted(len(unpriced), 'setting')} is not known; {unpriced[0].label}: {unpriced[0].reason}"
         )
     if not perhaps:
@@ -221,7 +240,8 @@ def _cheaper(perhaps: Sequence[Choice], best: float, unit: str) -> str:
 def _why_not(repeats: Repeats, target: AdviceTarget, objective: str) -> str:
     """Why a setting cannot be compared with the target at all."""
     if not repeats.valid:
-        return "not real time: the encoders did not keep up"
+        late = "not real time: the encoders did not keep up"
+        return late if all(one.record.realtime is False for one in repeats.invalid) else repeats.left_out
     if reason := _no_price(repeats, objective):
         return reason
     if target.streams_at_least is not None and (repeats.setting.streams or 0) < target.streams_at_least:
@@ -247,15 +267,17 @@ def _no_price(repeats: Repeats, objective: str) -> str:
         reasons = repeats.valid[0].reasons
         asked = (
             "energy_joules",
-            *(("baseline_diff_power_watts",) if objective.startswith("net") else ()),
+            *(("baseline_diff_power_watts",) if objective in ABOVE_BASELINE else ()),
             "efficiency",
         )
-        reason = next((reasons[name] for name in asked if name in reasons), "no data")
+        none = "it is a command" if repeats.valid[0].record.command is not None else "no data"
+        reason = next((reasons[name] for name in asked if name in reasons), none)
         return f"its {OBJECTIVES[objective]} is unknown: {reason}"
-    if objective.startswith("net") and figures[objective].mean <= 0:
+    if objective in ABOVE_BASELINE and figures[objective].mean <= 0:
         return "it drew no more than its baseline: the machine was not idle during the baseline"
-    if objective.startswith("net") and not _above_noise(repeats, objective):
-        return f"its {OBJECTIVES[objective]} is not distinguishable from 0: {figures[objective].mean:.3g} W"
+    if objective in ABOVE_BASELINE and not _above_noise(repeats, objective):
+        unit = unit_of(objective, repeats.valid[0].currency)
+        return f"its {OBJECTIVES[objective]} is not distinguishable from 0: {figures[objective].mean:.3g} {unit}"
     return ""
 
 
@@ -277,7 +299,8 @@ def unit_of(objective: str, currency: str | None) -> str:
 
 def _verdict(choices: Sequence[Choice], target: AdviceTarget, objective: str, unit: str) -> str:
     best, name = choices[0], OBJECTIVES[objective]
-    said = f"{best.label} meets {target} at the lowest {name}: {best.value:.4g} {unit}".rstrip()
+    meets = "takes" if target == AdviceTarget() else f"meets {target} at"
+    said = f"{best.label} {meets} the lowest {name}: {best.value:.4g} {unit}".rstrip()
     if len(choices) == 1:
         return f"{said}; no other measured setting does"
     second = choices[1]

@@ -6,6 +6,7 @@ scenarios' names.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
@@ -43,7 +44,7 @@ IDLE = "idle machine"
 
 
 class Repeats(Struct, frozen=True):
-    """The scenarios of one setting on one machine: those that count, and those that fell behind real time."""
+    """The scenarios of one setting on one machine: those that count, and those that have not done its work."""
 
     setting: Setting
     valid: tuple[ScenarioResult, ...]
@@ -89,7 +90,7 @@ class Repeats(Struct, frozen=True):
 
     def by_source(self) -> list[Repeats]:
         """The repeats split by power source, since figures of two sources do not mix. Repeats of unknown power, and
-        those that fell behind real time, stay with the first."""
+        those that do not count, stay with the first."""
         others = sorted(self.power_sources)[1:]
         if not others:
             return [self]
@@ -100,6 +101,12 @@ class Repeats(Struct, frozen=True):
     @property
     def label(self) -> str:
         return setting_text(self.setting)
+
+    @property
+    def left_out(self) -> str:
+        """``1 failed, 2 not real time``; "" if all count."""
+        faults = Counter(one.record.fault for one in self.invalid)
+        return ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items()))
 
     @property
     def of_many_executions(self) -> bool:
@@ -133,7 +140,7 @@ class Repeats(Struct, frozen=True):
             remarks["VMAF models"] = f"VMAF is of {model} alone: scores of {others} are not mixed with it"
         return Group(
             label=self.label, setting=self.setting, figures=figures, repeats=len(self.valid),
-            invalid=len(self.invalid), power_source=self.power_source, machine=self.machine,
+            invalid=len(self.invalid), left_out=self.left_out, power_source=self.power_source, machine=self.machine,
             vmaf_model=self.vmaf_model, remarks=remarks,
         )  # fmt: skip
 
@@ -202,7 +209,7 @@ def repeats_of(results: Iterable[ScenarioResult]) -> list[Repeats]:
     for result in results:
         if not is_baseline(result.record):
             valid, invalid = found.setdefault((result.machine, setting_of(result.record)), ([], []))
-            (invalid if result.record.realtime is False else valid).append(result)
+            (invalid if result.record.fault else valid).append(result)
     return [
         Repeats(setting, tuple(valid), tuple(invalid), machine)
         for (machine, setting), (valid, invalid) in found.items()

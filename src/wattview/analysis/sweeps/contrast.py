@@ -36,8 +36,8 @@ def contrast(candidate: Repeats, baseline: Repeats, name: str, factor: float, sh
 
 
 def in_turn(first: Repeats, second: Repeats) -> list[tuple[ScenarioResult, ScenarioResult]]:
-    """The repeats in pairs of neighbours, without those that fell behind real time; empty if they did not take turns,
-    as in ABAB or ABBA, on one machine."""
+    """The repeats in pairs of neighbours, without those that do not count; empty if they did not take turns, as in
+    ABAB or ABBA, on one machine."""
     if first.machine != second.machine:
         return []
     mine, others = (*first.valid, *first.invalid), (*second.valid, *second.invalid)
@@ -50,7 +50,7 @@ def in_turn(first: Repeats, second: Repeats) -> list[tuple[ScenarioResult, Scena
     for (_, one, side), (_, other, opposite) in zip(timed[::2], timed[1::2], strict=False):
         if side == opposite:
             return []
-        if one.record.realtime is not False and other.record.realtime is not False:
+        if not one.record.fault and not other.record.fault:
             pairs.append((one, other) if side == 0 else (other, one))
     return pairs
 

@@ -102,7 +102,7 @@ def _not_comparable(first: Repeats, second: Repeats, bound: Bound, allow_other_m
     quantity = QUANTITIES[bound.figure]
     for side, repeats in (("baseline", first), ("candidate", second)):
         if not repeats.valid:
-            return f"no repeat of the {side} was in real time"
+            return f"no repeat of the {side} counts: {repeats.left_out}"
         if not repeats.values(quantity.name):
             why = next((found for one in repeats.valid if (found := _reason(one.reasons, quantity))), "")
             return f"the {side} has no {quantity.words}{f': {why}' if why else ''}"
@@ -190,8 +190,8 @@ def _judged(
         check = _tested(check, test, tests, share)
     lost = len(second.invalid)
     if check.verdict == "within" and lost and not first.invalid:
-        late = f"{lost} of {lost + len(second.valid)} repeats of the candidate were not in real time"
-        return replace(check, verdict="undecided", reason=f"{late}; all of the baseline were")
+        reason = f"of {lost + len(second.valid)} repeats of the candidate {second.left_out}; all of the baseline count"
+        return replace(check, verdict="undecided", reason=reason)
     return check
 
 
@@ -296,8 +296,7 @@ def _remarks(baseline: RunResult, candidate: RunResult, pairs: Sequence[tuple[Re
     for pair in pairs:
         for side, repeats in zip(("baseline", "candidate"), pair, strict=True):
             if repeats.invalid:
-                count = len(repeats.invalid)
-                found.append(f"{side}, {repeats.label}: {count} repeats were not in real time and are left out")
+                found.append(f"{side}, {repeats.label}: left out of the repeats: {repeats.left_out}")
     if pairs and all(len(in_turn(*pair)) > 1 for pair in pairs):
         found.append("the repeats of both were measured in turn: neighbours are compared in pairs")
     if any("estimated" in (repeats.power_source or "") for pair in pairs for repeats in pair):

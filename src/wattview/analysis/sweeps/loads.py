@@ -18,7 +18,7 @@ def load_of(result: ScenarioResult) -> Load | None:
     record = result.record
     if is_baseline(record):
         return IDLE
-    if record.streams is None or record.realtime is False:
+    if record.streams is None or record.fault:
         return None
     outputs = [(output.resolution, float(output.fps)) for output in record.outputs or []]
     if not outputs and record.resolution is not None and record.fps is not None:

@@ -83,16 +83,16 @@ def side_by_side(columns: Sequence[Sequence[ScenarioResult]]) -> SideBySide:
 
 
 def _column(scenarios: Sequence[ScenarioResult]) -> Repeats:
-    """A scenario that fell behind real time counts if it is alone in its column: the user chose to see it."""
+    """A scenario that has not done its work counts if it is alone in its column: the user chose to see it."""
     settings = {setting_of(one.record) for one in scenarios}
     if len({one.machine for one in scenarios}) > 1:
         raise NoData("these are not repeats of each other: they were measured on different machines")
     if len(settings) != 1:
         names = " and ".join(sorted(setting_text(setting) for setting in settings))
         raise NoData(f"these are not repeats of each other: {names}")
-    kept = tuple(one for one in scenarios if one.record.realtime is not False)
-    late = tuple(one for one in scenarios if one.record.realtime is False)
-    return Repeats(settings.pop(), kept or late, late if kept else (), scenarios[0].machine)
+    kept = tuple(one for one in scenarios if not one.record.fault)
+    rest = tuple(one for one in scenarios if one.record.fault)
+    return Repeats(settings.pop(), kept or rest, rest if kept else (), scenarios[0].machine)
 
 
 def _group(repeats: Repeats) -> Group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from wattview.cli.measure import child, command_line
 from wattview.cli.measure.child import CommandTimes
 from wattview.cli.measure.gpu_time import followed
 from wattview.cli.progress import progress_bars
-from wattview.cli.results.show import print_result
+from wattview.cli.results.show import OF_COMMANDS, print_result
 from wattview.cli.run import started
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
@@ -36,7 +37,7 @@ from wattview.model import (
     RunResult,
     ScenarioResult,
 )
-from wattview.model.quantities import QUANTITIES
+from wattview.model.quantities import QUANTITIES, counted
 from wattview.model.scenarios import window
 from wattview.model.source import total
 
@@ -44,15 +45,13 @@ SHORT_SECONDS = 2.0
 """A shorter command is repeated in the same window until the total reaches this: the energy of a window hardly longer
 than a counter's update interval is too uncertain."""
 
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit status after Ctrl-C between two executions; one that it interrupts has its own."""
+
 MOST_NAME = 90
 
 ALIVE_SECONDS = 5.0
 POLL_SECONDS = 0.1
-
-FIGURES = (
-    "seconds_per_execution", "cpu_seconds_per_execution", "gpu_seconds_per_execution", "joules_per_execution",
-    "machine_joules_per_execution", "cost_per_execution", "carbon_grams_per_execution",
-)  # fmt: skip
 
 
 class OwnCommand(Struct, frozen=True):
@@ -129,7 +128,8 @@ def check(asked: MeasureRequest) -> None:
 
 
 async def measure(client: Client, config: Config, asked: MeasureRequest, json_file: Path | None) -> int:
-    """Measures it; prints the result on standard error. Returns the command's exit status."""
+    """Measures it; prints the result on standard error. Ctrl-C ends it early; what was measured is kept. Returns the
+    command's exit status."""
     for command in asked.commands:
         if problem := child.why_not_runnable(command.words):
             term.say(term.bad(problem[1]), err=True)
@@ -149,6 +149,11 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
     run = await started(client, request)
     try:
         status = await _windows(client, config, asked, run, capabilities)
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        await client.stop_run(run.id)
+        status = INTERRUPTED
     except BaseException:
         with contextlib.suppress(ClientError):
             await client.stop_run(run.id)
@@ -164,6 +169,9 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
         print_result(result, as_json=False)
         for line in summary(result):
             term.say(term.strong(term.wrap(line, "")))
+        if len(run.finished) < len(run.scenarios):
+            done = sum(not one.fault for one in run.finished)
+            term.say(term.bad(f"ended early: {done} of {counted(len(run.scenarios), 'window')} measured and kept"))
     return status
 
 
@@ -321,6 +329,7 @@ async def _with_quality(
 
     from wattview.daemon.lab.judging.scores import QualityFailed
     from wattview.daemon.lab.judging.two_files import compared
+    from wattview.daemon.lab.os_errors import os_error_text
 
     lack = "quality was not measured: "
     if files is None:
@@ -333,7 +342,8 @@ async def _with_quality(
                 config.scenarios, *files, lambda part: show(part, "comparing"), capabilities
             )
     except (QualityFailed, OSError) as failure:
-        return msgspec.structs.replace(report, notes=[*report.notes, f"{lack}{failure}"])
+        why = os_error_text(failure) if isinstance(failure, OSError) else str(failure)
+        return msgspec.structs.replace(report, notes=[*report.notes, lack + why])
     quality: RenditionRecord = record
     return msgspec.structs.replace(
         report, quality=quality, content=content, vmaf_model=scores.vmaf_model, quality_tool=scores.tool or None
@@ -341,21 +351,22 @@ async def _with_quality(
 
 
 def summary(run: RunResult) -> list[str]:
-    """A line for each command: means of one execution over all of its windows."""
+    """A line for each command: means of one execution over all of its windows that count, or over all if none does."""
     by_name: dict[str, list[ScenarioResult]] = {}
     for one in run.scenarios:
         if one.record.command is not None:
             by_name.setdefault(one.record.setting_name, []).append(one)
-    return [_summary(name, measured) for name, measured in by_name.items()]
+    return [_summary(name, [one for one in every if not one.record.fault] or every) for name, every in by_name.items()]
 
 
 def _summary(name: str, measured: Sequence[ScenarioResult]) -> str:
     said = []
-    for figure in FIGURES:
+    for figure in OF_COMMANDS:
         quantity = QUANTITIES[figure]
         values = [value for one in measured if (value := quantity.of(one)) is not None]
         if values and len(values) == len(measured):
             value = sum(values) / len(values)
             said.append(f"{quantity.words} {term.quantity(quantity, value, None, measured[0].currency)}")
     estimate = "ESTIMATE, " if any("estimated" in (one.power_source or "") for one in measured) else ""
-    return f"{name}: {estimate}{'; '.join(said)}"
+    failed = " (failed)" if measured[0].record.fault == "failed" else ""
+    return f"{name}{failed}: {estimate}{'; '.join(said)}"

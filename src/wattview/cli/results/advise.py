@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import click
 
-from wattview.analysis.sweeps.advice import AdviceTarget, advise, unit_of
+from wattview.analysis.sweeps.advice import AdviceTarget, advise
 from wattview.analysis.sweeps.confidence import level_text
 from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
@@ -29,9 +29,8 @@ def print_advice(runs: Iterable[RunResult], target: AdviceTarget, objective: str
         return advice.best is not None
     term.say(term.wrap(advice.verdict, ""))
     if advice.choices:
-        currency = next((scenario.currency for scenario in scenarios if scenario.currency), None)
         term.say()
-        _print_choices(advice, unit_of(objective, currency))
+        _print_choices(advice)
     if advice.undecided:
         term.say("\nmay meet the target, its 95 % interval contains it; more repeats decide:")
         for choice in advice.undecided:
@@ -47,9 +46,9 @@ def print_advice(runs: Iterable[RunResult], target: AdviceTarget, objective: str
     return advice.best is not None
 
 
-def _print_choices(advice: Advice, unit: str) -> None:
+def _print_choices(advice: Advice) -> None:
     best = advice.choices[0].value or 0.0
-    rows = [_row(choice, best, unit) for choice in advice.choices]
+    rows = [_row(choice, best, advice.unit) for choice in advice.choices]
     header = ["SETTING", "MEASURED", "ABOVE THE BEST", "", "INTERVAL", ""]
     term.say(term.table(header, rows, right=frozenset({1, 2, 3, 4})))
     tested = next((gap for choice in advice.choices if (gap := choice.difference) and gap.p_value is not None), None)

@@ -97,5 +97,4 @@ def _interval(gap: Difference, figure: Quantity) -> str:
 
 def _count(group: Group) -> str:
     many = "once" if group.repeats == 1 else f"{group.repeats} times"
-    late = f", and {group.invalid} not in real time, left out" if group.invalid else ""
-    return f"measured {many}{late}"
+    return f"measured {many}" + (f", and {group.left_out}, left out" if group.left_out else "")

@@ -30,10 +30,16 @@ MORE_COLUMNS = (
 )  # fmt: skip
 """The columns of the second table, if known."""
 
+OF_COMMANDS = (
+    "seconds_per_execution", "cpu_seconds_per_execution", "gpu_seconds_per_execution", "joules_per_execution",
+    "machine_joules_per_execution", "cost_per_execution", "carbon_grams_per_execution",
+)  # fmt: skip
+"""The columns of the third table, of one execution, if known."""
+
 WITH_ERROR = frozenset(
     {
         "power_mean_watts", "baseline_diff_power_watts", "energy_joules", "vmaf_score", "wall_power_mean_watts",
-        "wall_energy_joules", *BY_DELIVERED,
+        "wall_energy_joules", *BY_DELIVERED, *OF_COMMANDS,
     }
 )  # fmt: skip
 """Quantities shown with ±; the others have the same relative error, or none."""
@@ -110,12 +116,13 @@ def print_result(run: RunResult, as_json: bool) -> None:
         return
     lines = lines_of_run(run)
     term.say(_table([QUANTITIES[name] for name in COLUMNS], lines))
-    more = [
-        quantity for quantity in (QUANTITIES[name] for name in MORE_COLUMNS)
-        if any((line.value(quantity)[0], line.net_value(quantity)[0]) != (None, None) for line in lines)
-    ]  # fmt: skip
-    if more:
-        term.say(f"\n{_table(more, lines, net=True)}")
+    for columns in (MORE_COLUMNS, OF_COMMANDS):
+        more = [
+            quantity for quantity in (QUANTITIES[name] for name in columns)
+            if any((line.value(quantity)[0], line.net_value(quantity)[0]) != (None, None) for line in lines)
+        ]  # fmt: skip
+        if more:
+            term.say(f"\n{_table(more, lines, net=True)}")
     _print_meaning_of_error(run, lines)
     for remark in run.remarks:
         term.say(term.wrap(remark, ""))

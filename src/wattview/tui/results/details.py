@@ -84,7 +84,7 @@ def _repeats(row: ResultRow) -> str:
     """The meaning of ± here."""
     if row.group is None or len(row.numbers) < 2:
         return ""
-    late = f" ({row.group.invalid} not in real time are left out)" if row.group.invalid else ""
+    late = f" ({row.group.left_out}: left out)" if row.group.left_out else ""
     if row.group.repeats < 2:
         return f"  measured {len(row.numbers)} times{late}"
     return f"  measured {len(row.numbers)} times{late}; ± is the 95 % interval"
@@ -107,11 +107,11 @@ def _setting(row: ResultRow, one: ScenarioResult) -> str:
 
 
 def group_count(group: Group | None) -> str:
-    """``measured 3 times, and 1 not in real time, left out``."""
+    """``measured 3 times, and 1 not real time, left out``."""
     if group is None:
         return "not measured"
     many = "once" if group.repeats == 1 else f"{group.repeats} times"
-    return f"measured {many}" + (f", and {group.invalid} not in real time, left out" if group.invalid else "")
+    return f"measured {many}" + (f", and {group.left_out}, left out" if group.left_out else "")
 
 
 def run_details(run: RunResult | None) -> Parts:

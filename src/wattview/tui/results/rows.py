@@ -77,12 +77,12 @@ def rows_of(runs: Iterable[RunResult], measured: Sequence[Measured] = ()) -> lis
 
 
 def name_of(row: ResultRow) -> str:
-    """``! quick ×3``: its name, the number of repeats, and whether it fell behind."""
+    """``! quick ×3``: its name, the number of repeats, and whether it has done its work."""
     if row.first is None:
         return "(unreadable file)"
     record = row.first.record
     several = f" ×{len(row.numbers)}" if len(row.numbers) > 1 else ""
-    behind = "! " if all(one.record.realtime is False for one in row.scenarios) else ""
+    behind = "! " if all(one.record.fault for one in row.scenarios) else ""
     return f"{behind}{record.setting_name if several else record.name}{several}"
 
 
@@ -96,8 +96,9 @@ def notes(row: ResultRow) -> str:
     behind = sum(one.record.realtime is False for one in row.scenarios)
     if behind:
         words.append("not real time" if behind == len(row.numbers) else f"{behind} of {len(row.numbers)} not real time")
-    if failed := sum(one.record.status not in (None, "done") for one in row.scenarios):
-        words.append(f"{failed} failed" if len(row.numbers) > 1 else row.first.record.status or "failed")
+    ended = ["failed" if one.record.fault == "failed" else one.record.status or "done" for one in row.scenarios]
+    if bad := [word for word in ended if word != "done"]:
+        words.append(f"{len(bad)} failed" if len(row.numbers) > 1 else bad[0])
     if row.run.status not in (None, "done"):
         words.append(f"run {row.run.status}")
     words += row.remarks
