@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.support import cgroup_tree as tree
@@ -265,6 +266,27 @@ def test_a_removed_cgroup_is_gone(v2: Path) -> None:
     directory.rmdir()
     with pytest.raises(CgroupGone):
         files.read()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_every_reading_shows_what_has_changed_and_what_has_not(tmp_path: Path, version: int) -> None:
+    make = tree.v1_cgroup if version == 1 else tree.v2_cgroup
+    (tree.v1_mounts if version == 1 else tree.v2_mount)(tmp_path)
+    make(tmp_path, PATH)
+    files = open_files(tmp_path)
+    brief = files.read(detailed=False)[0]
+    first = files.read()[0]
+    assert files.read()[0] == first
+    cache = "total_cache 8192000" if version == 1 else "file 8192000"
+    for stat in tmp_path.rglob("memory.stat"):
+        assert cache in stat.read_text()
+        stat.write_text(stat.read_text().replace(cache, cache.replace("8192000", "9192000")))
+    for pids in tmp_path.rglob("pids.current"):
+        pids.write_text("17\n")
+    changed = {"memory_cache_bytes": 9192000, "pids": 17}
+    assert first.memory_cache_bytes == 8192000
+    assert files.read()[0] == msgspec.structs.replace(first, **changed)
+    assert files.read(detailed=False)[0] == msgspec.structs.replace(brief, **changed)
 
 
 def test_files_stay_open_between_reads_and_are_closed(v1: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from operator import attrgetter
 
 from wattview import __version__
 from wattview.exposition import Families, Family, FamilyType, label_text, labels, rows
@@ -52,6 +53,8 @@ pids container_threads  Threads in the container.
 """)
 """Fields of CgroupCounters."""
 
+_counters_of = attrgetter(*[row.source for row in _COUNTERS])
+
 _FAILURES = (("pgfault", "memory_page_faults_total"), ("pgmajfault", "memory_major_page_faults_total"))
 
 _SPEC = rows("""
@@ -86,6 +89,8 @@ transmit_packets container_network_transmit_packets_total  Packets sent.
 transmit_dropped container_network_transmit_packets_dropped_total  Packets dropped on sending.
 transmit_errors container_network_transmit_errors_total  Errors on sending.
 """)
+
+_network_of = attrgetter(*[row.source for row in _NETWORK])
 
 _DISK_IO = rows("""
 bytes_by_operation.Read container_fs_reads_bytes_total  Bytes read.
@@ -172,8 +177,9 @@ def _add_container(families: Families, base: str, container: Container, detail: 
                 add(_CPU_USAGE, _CPU_USAGE_HELP, seconds, labelled(f'cpu="cpu{cpu:02d}"'))
     else:
         add(_CPU_USAGE, _CPU_USAGE_HELP, counters.cpu_seconds_total, labelled('cpu="total"'))
-    for field, name, text in _COUNTERS:
-        add(name, text, getattr(counters, field), label)
+    for (_, name, text), value in zip(_COUNTERS, _counters_of(counters), strict=True):
+        if value is not None:
+            add(name, text, value, label)
     hits = counters.memory_limit_hits_total
     add("container_memory_failcnt", "Times that the memory limit was hit.", hits, label, "counter")
     for failure, field in _FAILURES:
@@ -184,12 +190,12 @@ def _add_container(families: Families, base: str, container: Container, detail: 
         add(name, text, getattr(counters.spec, field), label)
     for field, name, text in _SPEC_ZERO_IS_UNLIMITED if container.cgroup else ():
         add(name, text, getattr(counters.spec, field) or 0, label)
-    for kind, name, text in _PRESSURE:
+    for kind, name, text in _PRESSURE if counters.pressure else ():
         add(name, text, counters.pressure.get(kind.replace("-", " ")), label)
     for nic in detail.network:
         interface = labelled(f"interface={_quoted(nic.device)}")
-        for field, name, text in _NETWORK:
-            add(name, text, getattr(nic, field), interface)
+        for (_, name, text), value in zip(_NETWORK, _network_of(nic), strict=True):
+            add(name, text, value, interface)
     for disk in counters.disks or ():
         device = f"device={_quoted(disk.device)}"
         on_device = labelled(device)

@@ -84,6 +84,7 @@ class RunningContainer:
         self._reads = Rate()
         self._writes = Rate()
         self._nics = Rates()
+        self._net_dev: tuple[bytes, tuple[NicCounters, ...]] = b"", ()
         self._cgroup: CgroupFiles | None = None
         if mounted is not None:
             place = locate(mounted, info.id, self._named_cgroups())
@@ -193,7 +194,10 @@ class RunningContainer:
 
     def _read_network(self, faults: dict[str, Fault]) -> tuple[NicCounters, ...]:
         try:
-            return nic_counters(read_once(f"{self._directory}/net/dev"))
+            data = read_once(f"{self._directory}/net/dev")
+            if data != self._net_dev[0]:
+                self._net_dev = data, nic_counters(data)
+            return self._net_dev[1]
         except FileNotFoundError:
             # Init has just ended; its cgroup follows.
             return ()

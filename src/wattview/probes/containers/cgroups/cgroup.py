@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -298,8 +298,7 @@ def _device(word: bytes) -> Device:
     return int(major), int(minor)
 
 
-def stalled_seconds(data: bytes) -> Iterator[tuple[str, float]]:
-    """A pressure file (Documentation/accounting/psi.rst): (``some`` or ``full``, seconds since the cgroup was
-    created)."""
-    for kind, pressure in procfs.pressure(data).items():
-        yield kind, pressure.total_seconds
+def stalled_seconds(data: bytes) -> dict[str, float]:
+    """A pressure file (Documentation/accounting/psi.rst): seconds since the cgroup was created, of ``some`` and
+    ``full``."""
+    return {kind: pressure.total_seconds for kind, pressure in procfs.pressure(data).items()}

@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 from wattview.model import CgroupCounters, CgroupSpec, Fault
 from wattview.probes.containers.cgroups import cgroup
@@ -24,6 +26,8 @@ from wattview.probes.containers.cgroups.sections import (
 )
 from wattview.probes.containers.disks import Disks
 from wattview.probes.kernel_files import KernelFile
+
+T = TypeVar("T")
 
 OPEN_FILES = 20
 """Maximum number of files kept open per cgroup."""
@@ -48,6 +52,7 @@ class CgroupFiles:
         self._directories = place.directories
         self._inner = place.inner
         self._files: dict[str, KernelFile | None] = {}
+        self._parsed: dict[tuple[str, object], tuple[bytes, object]] = {}
         self._counts_io: bool | None = None
         self.detailed = True
         self.spec = self.read_spec()
@@ -143,12 +148,26 @@ class CgroupFiles:
             file.close()
         return data
 
-    def needed(self, controller: str, name: str) -> bytes:
-        """Like ``text``, for a file that every cgroup with this controller has."""
+    def parsed(self, controller: str, name: str, parse: Callable[[bytes], T]) -> T | None:
+        """What ``parse`` makes of a file's content; None if there is no such file."""
+        data = self.text(controller, name)
+        return None if data is None else self._once(name, data, parse)
+
+    def needed(self, controller: str, name: str, parse: Callable[[bytes], T]) -> T:
+        """The same of a file that every cgroup with this controller has."""
         data = self.text(controller, name)
         if data is None:
             raise NoController
-        return data
+        return self._once(name, data, parse)
+
+    def _once(self, name: str, data: bytes, parse: Callable[[bytes], T]) -> T:
+        """Most files of most containers are the same from one reading to the next: only what has changed is parsed."""
+        before = self._parsed.get((name, parse))
+        if before is not None and before[0] == data:
+            return cast(T, before[1])
+        result = parse(data)
+        self._parsed[name, parse] = data, result
+        return result
 
     def close(self) -> None:
         for file in self._files.values():

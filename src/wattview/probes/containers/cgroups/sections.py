@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from wattview.model import CgroupSpec, DiskIo
 from wattview.probes.containers.cgroups import cgroup
@@ -18,6 +18,8 @@ from wattview.probes.procfs import CLOCK_TICKS_PER_SECOND
 
 Fields = dict[str, Any]
 """Some fields of CgroupCounters, or of CgroupSpec."""
+
+T = TypeVar("T")
 
 
 class NoController(Exception):
@@ -29,7 +31,7 @@ class NotCounted(Exception):
 
 
 class OpenCgroup(Protocol):
-    """What a section needs of the cgroup. ``text`` is None if there is no such file. Unless ``detailed``, what only
+    """What a section needs of the cgroup. ``parsed`` is None if there is no such file. Unless ``detailed``, what only
     cAdvisor's metrics show is left out."""
 
     detailed: bool
@@ -38,9 +40,10 @@ class OpenCgroup(Protocol):
     """Where below the cgroup its CPU quota is set: ``container/``, or "" for itself."""
     disks: Disks
 
-    def text(self, controller: str, name: str) -> bytes | None: ...
+    def parsed(self, controller: str, name: str, parse: Callable[[bytes], T]) -> T | None:
+        """What ``parse`` makes of the file. It is shared with later calls: it is not to be changed."""
 
-    def needed(self, controller: str, name: str) -> bytes:
+    def needed(self, controller: str, name: str, parse: Callable[[bytes], T]) -> T:
         """The same; raises NoController."""
 
     def v1_counts_io(self) -> bool: ...
@@ -50,11 +53,21 @@ class OpenCgroup(Protocol):
 
 
 def _cpu_v1(files: OpenCgroup) -> Fields:
-    nanoseconds = cgroup.by_cpu(files.needed("cpuacct", "cpuacct.usage_percpu"))
-    stat = cgroup.flat(files.needed("cpuacct", "cpuacct.stat"))
+    usage = files.needed("cpuacct", "cpuacct.usage_percpu", _usage_v1)
+    return {**usage, **files.needed("cpuacct", "cpuacct.stat", _modes_v1)}
+
+
+def _usage_v1(data: bytes) -> Fields:
+    nanoseconds = cgroup.by_cpu(data)
     return {
         "cpu_seconds_total": sum(nanoseconds) / 1e9,
         "cpu_seconds_by_cpu": tuple([spent / 1e9 for spent in nanoseconds]),
+    }
+
+
+def _modes_v1(data: bytes) -> Fields:
+    stat = cgroup.flat(data)
+    return {
         "cpu_user_seconds_total": _seconds(stat, b"user", CLOCK_TICKS_PER_SECOND),
         "cpu_system_seconds_total": _seconds(stat, b"system", CLOCK_TICKS_PER_SECOND),
     }
@@ -67,7 +80,7 @@ def _seconds(stat: dict[bytes, int], key: bytes, per_second: float) -> float | N
 def _cfs_v1(files: OpenCgroup) -> Fields:
     if not files.detailed or files.spec.cpu_quota_us is None:
         return {}
-    stat = cgroup.flat(files.needed("cpu", f"{files.quota_at}cpu.stat"))
+    stat = files.needed("cpu", f"{files.quota_at}cpu.stat", cgroup.flat)
     return _cfs(stat, b"throttled_time", b"burst_time", 1e9)
 
 
@@ -83,6 +96,7 @@ def _cfs(stat: dict[bytes, int], throttled: bytes, burst: bytes, per_second: flo
 
 
 _Table = tuple[tuple[str, bytes], ...]
+_Parse = Callable[[bytes], Fields]
 
 _MEMORY_V1: _Table = (
     ("memory_cache_bytes", b"total_cache"),
@@ -124,15 +138,27 @@ _MEMORY_V2: _Table = (
 
 
 _BRIEF = ("memory_cache_bytes", "memory_rss_bytes", "memory_inactive_file_bytes")
-_BRIEF_V1, _BRIEF_V2 = (tuple([row for row in table if row[0] in _BRIEF]) for table in (_MEMORY_V1, _MEMORY_V2))
 
 
-def _memory(files: OpenCgroup, usage_file: str, whole: _Table, brief: _Table) -> Fields:
-    usage, stat = files.needed("memory", usage_file), files.needed("memory", "memory.stat")
-    table = whole if files.detailed else brief
-    values = cgroup.flat(stat) if files.detailed else cgroup.picked(stat, [key for _, key in brief])
-    fields: Fields = {field: values[key] for field, key in table if key in values}
-    in_use = fields["memory_usage_bytes"] = _number(usage)
+def _stat_parsers(table: _Table) -> tuple[_Parse, _Parse]:
+    """Of memory.stat: what a table shows, and the part of it that is shown without details."""
+    brief = {key: field for field, key in table if field in _BRIEF}
+
+    def whole(data: bytes) -> Fields:
+        values = cgroup.flat(data)
+        return {field: values[key] for field, key in table if key in values}
+
+    return whole, lambda data: {
+        brief[key]: number for key, number in cgroup.picked(data, brief).items() if key in brief
+    }
+
+
+_STAT_V1, _STAT_V2 = _stat_parsers(_MEMORY_V1), _stat_parsers(_MEMORY_V2)
+
+
+def _memory(files: OpenCgroup, usage: str, stat: tuple[_Parse, _Parse]) -> Fields:
+    in_use = files.needed("memory", usage, _number)
+    fields = {**files.needed("memory", "memory.stat", stat[0 if files.detailed else 1]), "memory_usage_bytes": in_use}
     inactive = fields.get("memory_inactive_file_bytes")
     if in_use is not None and inactive is not None:
         # Usage and stat are two reads: for an almost empty cgroup the difference can be negative.
@@ -141,39 +167,38 @@ def _memory(files: OpenCgroup, usage_file: str, whole: _Table, brief: _Table) ->
 
 
 def _memory_v1(files: OpenCgroup) -> Fields:
-    fields = _memory(files, "memory.usage_in_bytes", _MEMORY_V1, _BRIEF_V1)
+    fields = _memory(files, "memory.usage_in_bytes", _STAT_V1)
     if not files.detailed:
         return fields
-    fields["memory_max_usage_bytes"] = _number(files.text("memory", "memory.max_usage_in_bytes"))
-    fields["memory_limit_hits_total"] = _number(files.text("memory", "memory.failcnt"))
-    fields["memory_kernel_bytes"] = _number(files.text("memory", "memory.kmem.usage_in_bytes"))
-    control = files.text("memory", "memory.oom_control")
+    fields["memory_max_usage_bytes"] = files.parsed("memory", "memory.max_usage_in_bytes", _number)
+    fields["memory_limit_hits_total"] = files.parsed("memory", "memory.failcnt", _number)
+    fields["memory_kernel_bytes"] = files.parsed("memory", "memory.kmem.usage_in_bytes", _number)
+    control = files.parsed("memory", "memory.oom_control", cgroup.flat)
     if control is not None:
-        fields["oom_kills_total"] = cgroup.flat(control).get(b"oom_kill")
+        fields["oom_kills_total"] = control.get(b"oom_kill")
     return fields
 
 
 def _memory_v2(files: OpenCgroup) -> Fields:
-    fields = _memory(files, "memory.current", _MEMORY_V2, _BRIEF_V2)
+    fields = _memory(files, "memory.current", _STAT_V2)
     if not files.detailed:
         return fields
-    fields["memory_max_usage_bytes"] = _number(files.text("memory", "memory.peak"))
-    fields["memory_swap_bytes"] = _number(files.text("memory", "memory.swap.current"))
-    data = files.text("memory", "memory.events")
-    if data is not None:
-        events = cgroup.flat(data)
+    fields["memory_max_usage_bytes"] = files.parsed("memory", "memory.peak", _number)
+    fields["memory_swap_bytes"] = files.parsed("memory", "memory.swap.current", _number)
+    events = files.parsed("memory", "memory.events", cgroup.flat)
+    if events is not None:
         fields["memory_high_events_total"] = events.get(b"high")
         fields["memory_max_events_total"] = fields["memory_limit_hits_total"] = events.get(b"max")
         fields["oom_kills_total"] = events.get(b"oom_kill")
     return fields
 
 
-def _number(data: bytes | None) -> int | None:
-    """A file with one number; None if it is missing or invalid."""
+def _number(data: bytes) -> int | None:
+    """A file with one number; None if it is invalid."""
     try:
-        return None if data is None else integer(data, "cgroup")
+        return integer(data, "cgroup")
     except ValueError:
-        odd("cgroup", data or b"")
+        odd("cgroup", data)
         return None
 
 
@@ -193,11 +218,11 @@ def _blkio(files: OpenCgroup, kind: str) -> dict[Device, dict[str, int]]:
     found: dict[Device, dict[str, int]] | None = None
     for prefix in BLKIO_PREFIXES:
         for suffix in ("_recursive", ""):
-            data = files.text("blkio", f"{prefix}{kind}{suffix}")
-            if data is not None:
-                found = cgroup.blkio(data)
-                if found:
-                    return found
+            listed = files.parsed("blkio", f"{prefix}{kind}{suffix}", cgroup.blkio)
+            if listed is not None:
+                if listed:
+                    return listed
+                found = listed
                 break
     if found is None:
         raise NoController
@@ -232,7 +257,7 @@ def _disks(
 
 def _cpu_v2(files: OpenCgroup) -> Fields:
     # cpu.stat has the time even if the controller is not enabled.
-    stat = cgroup.flat(files.needed("cpu", "cpu.stat"))
+    stat = files.needed("cpu", "cpu.stat", cgroup.flat)
     fields: Fields = {
         "cpu_seconds_total": _seconds(stat, b"usage_usec", 1e6),
         "cpu_user_seconds_total": _seconds(stat, b"user_usec", 1e6),
@@ -242,7 +267,7 @@ def _cpu_v2(files: OpenCgroup) -> Fields:
         return fields
     if files.quota_at:
         # Periods are counted where the quota is set, not in the cgroups above.
-        stat = cgroup.flat(files.text("cpu", f"{files.quota_at}cpu.stat") or b"")
+        stat = files.parsed("cpu", f"{files.quota_at}cpu.stat", cgroup.flat) or {}
     if b"nr_periods" in stat:
         fields.update(_cfs(stat, b"throttled_usec", b"burst_usec", 1e6))
     return fields
@@ -252,7 +277,7 @@ def _io_v2(files: OpenCgroup) -> Fields:
     amounts: dict[Device, dict[str, int]] = {}
     counts: dict[Device, dict[str, int]] = {}
     costs: dict[Device, dict[str, float]] = {}
-    for device, values in cgroup.io_stat(files.needed("io", "io.stat")).items():
+    for device, values in files.needed("io", "io.stat", cgroup.io_stat).items():
         amounts[device] = {name: values[key] for key, name in _IO_BYTES if key in values}
         counts[device] = {name: values[key] for key, name in _IO_COUNTS if key in values}
         costs[device] = {key[5:]: values[key] / 1e6 for key in _IO_COSTS if key in values}
@@ -267,10 +292,8 @@ _IO_COSTS = ("cost.usage", "cost.wait", "cost.indebt", "cost.indelay")
 def _pressure_v2(files: OpenCgroup) -> Fields:
     found: dict[str, float] = {}
     for resource in ("cpu", "memory", "io") if files.detailed else ():
-        data = files.text(resource, f"{resource}.pressure")
-        if data is not None:
-            for kind, seconds in cgroup.stalled_seconds(data):
-                found[f"{resource} {kind}"] = seconds
+        stalled = files.parsed(resource, f"{resource}.pressure", cgroup.stalled_seconds) or {}
+        found.update({f"{resource} {kind}": seconds for kind, seconds in stalled.items()})
     return {"pressure": found}
 
 
@@ -278,7 +301,11 @@ def _pressure_v2(files: OpenCgroup) -> Fields:
 
 
 def _pids(files: OpenCgroup) -> Fields:
-    return {"pids": integer(files.needed("pids", "pids.current"), "pids.current")}
+    return {"pids": files.needed("pids", "pids.current", _pids_current)}
+
+
+def _pids_current(data: bytes) -> int:
+    return integer(data, "pids.current")
 
 
 class CgroupSection(NamedTuple):
