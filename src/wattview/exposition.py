@@ -238,10 +238,9 @@ def _texts(families: Iterable[Family], openmetrics: bool) -> Iterator[bytes]:
         help_text = family.help.replace("\\", r"\\").replace("\n", r"\n")
         if openmetrics:
             help_text = help_text.replace('"', r"\"")
-        out = [f"# HELP {documented} {help_text}\n# TYPE {documented} {kind}\n"]
-        for text, value in family.samples:
-            out.append(f"{name}{text} {value if type(value) is int else number(value)}\n")
-        yield "".join(out).encode()
+        head = f"# HELP {documented} {help_text}\n# TYPE {documented} {kind}\n"
+        out = [f"{name}{text} {value if type(value) is int else number(value)}\n" for text, value in family.samples]
+        yield (head + "".join(out)).encode()
     if openmetrics:
         yield b"# EOF\n"
 

@@ -15,15 +15,20 @@ T = TypeVar("T")
 M_ARENA_MAX = -8
 """malloc.h"""
 
+OF_A_SCRAPE = 50_000
+"""More new objects than the answer to a scrape of 500 containers consists of. They are no cycles: a collection in the
+middle of it looks at them all, and frees none."""
+
 _caches: list[Callable[[], None]] = []
 
 
-def begin() -> None:
+def begin(new_objects: int = 5_000) -> None:
     """Call at a program's start, before its threads.
 
-    Imported objects are excluded from collection, which makes it cheap. Its frequency is a compromise: a scrape or a
-    snapshot creates thousands of short-lived objects without cycles, and Python's default of 700 takes a sixth of the
-    dashboard's CPU time; but Textual's strips and widgets are cycles, which occupy memory until collected.
+    Imported objects are excluded from collection, which makes it cheap. The others are collected each time
+    ``new_objects`` more of them exist, which is a compromise: a snapshot creates thousands of short-lived objects
+    without cycles, and Python's default of 700 takes a sixth of the dashboard's CPU time; but Textual's strips and
+    widgets are cycles, which occupy memory until collected.
 
     glibc gives every thread its own heap, up to eight per CPU, and does not share their free memory.
     """
@@ -31,7 +36,7 @@ def begin() -> None:
     gc.collect()
     gc.freeze()
     gc.collect()  # the baseline for "a quarter more than the last time"
-    gc.set_threshold(5_000, 5, 2)
+    gc.set_threshold(new_objects, 5, 2)
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 

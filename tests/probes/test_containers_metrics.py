@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.support import cgroup_tree as tree
 from tests.support.cgroup_tree import ID, OTHER_ID
 from wattview.config import Docker
 from wattview.exposition import Family, render
+from wattview.gc_tuning import OF_A_SCRAPE
 from wattview.model import (
     CgroupCounters,
     CgroupSpec,
@@ -321,6 +323,24 @@ def test_a_container_that_ended_shows_its_last_counters_and_no_gauge(tmp_path: P
     assert "docker_container_state" not in samples(
         docker_families(msgspec.structs.replace(living, containers=(), ended=(ended,)))
     )
+
+
+def test_a_scrape_of_many_containers_is_answered_without_a_garbage_collection(tmp_path: Path) -> None:
+    one = whole(tmp_path)
+    ids = [f"{number:064x}" for number in range(500)]
+    many = reading(
+        *(container(each, name=each) for each in ids),
+        details={each: msgspec.structs.replace(one.details[ID], id=each) for each in ids},
+    )
+    gc.collect()
+    gc.disable()  # it counts the new objects that can be part of cycles, until the next collection
+    try:
+        before = gc.get_count()[0]
+        families = cadvisor_families(many)
+        new_objects = gc.get_count()[0] - before
+    finally:
+        gc.enable()
+    assert sum(len(family.samples) for family in families) <= new_objects < OF_A_SCRAPE
 
 
 def test_the_docker_endpoint_says_what_docker_stats_says_and_more() -> None:

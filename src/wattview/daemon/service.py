@@ -55,7 +55,7 @@ from wattview.daemon.wall import calibration_file
 from wattview.daemon.wall.calibrated_estimate import with_calibrated_estimate
 from wattview.daemon.wall.identity import machine_model
 from wattview.daemon.wall.wall import Wall
-from wattview.gc_tuning import begin, forget
+from wattview.gc_tuning import OF_A_SCRAPE, begin, forget
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -273,7 +273,7 @@ async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | No
     Invalid settings at a SIGHUP are logged, and the daemon continues with the previous ones.
     """
     _raise_file_limit()
-    begin()
+    begin(OF_A_SCRAPE)
     with kept_events() as events:
         await _serve(load, events, ready)
 
