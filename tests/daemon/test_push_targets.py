@@ -17,7 +17,6 @@ from tests.support.ffmpeg import need, own_ffmpegs
 from wattview.config import ConfigError
 from wattview.daemon.lab.encoding import destination
 from wattview.daemon.lab.encoding.destination import Destination
-from wattview.daemon.lab.runner import InvalidScenario
 from wattview.daemon.lab.scenario_check import plan_of
 from wattview.model import Rendition, RunRequest, Scenario
 from wattview.model.run_request import WrongField, run_request
@@ -54,7 +53,7 @@ def test_a_percent_encoded_secret_is_hidden_in_both_forms() -> None:
 
 def test_a_scenario_holds_no_secret_and_its_refusal_repeats_none() -> None:
     for url in [*SHOWN][1:]:
-        with pytest.raises(InvalidScenario, match="may hold a secret") as refused:
+        with pytest.raises(WrongField, match="may hold a secret") as refused:
             plan_of(RunRequest(scenarios=[Scenario(name="x", target=url)]), Path("/nowhere"))
         assert SECRET not in str(refused.value)
         assert refused.value.field == "scenarios[0].target"
@@ -84,7 +83,7 @@ def test_a_scenario_holds_no_secret_and_its_refusal_repeats_none() -> None:
 )
 def test_a_target_that_cannot_be_pushed_to_is_refused(fields: dict[str, object], field: str, says: str) -> None:
     targets = {"one": f"rtsp://me:{SECRET}@h/x", "cdn": f"rtmp://h/app/{{stream}}?key={SECRET}"}
-    with pytest.raises(InvalidScenario) as refused:
+    with pytest.raises(WrongField) as refused:
         plan_of(RunRequest(scenarios=[Scenario(name="x", **fields)]), Path("/nowhere"), targets)  # type: ignore[arg-type]
     assert refused.value.field == f"scenarios[0].{field}"
     assert says in str(refused.value)

@@ -18,9 +18,10 @@ from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import own_ffmpegs, rtmp_server, until, vmaf_ffmpeg
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.judging import quality
-from wattview.daemon.lab.runner import InvalidScenario, RunBusy
+from wattview.daemon.lab.runner import RunBusy
 from wattview.daemon.lab.window_trail import Meters, WindowReadings
 from wattview.model import Rendition, RunRequest, Scenario, TrailPoint
+from wattview.model.run_request import WrongField
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +125,7 @@ async def test_free_arguments_reach_the_encoder_and_its_results(bench: Bench) ->
         assert refused.finished == []
         assert (refused.error or "").startswith(f"scenarios[0].encoder_args: libx264 does not take {text}: ")
         assert reason in (refused.error or "")
-    with pytest.raises(InvalidScenario, match=r"scenarios\[0\].encoder_args: -x264-params stats is not among"):
+    with pytest.raises(WrongField, match=r"scenarios\[0\].encoder_args: -x264-params stats is not among"):
         await bench.run(replace(asked, encoder_args="-x264-params stats=here"))
 
 

@@ -23,8 +23,9 @@ from tests.support import films
 from tests.support.bench import SHORT, Bench
 from tests.support.daemon import alive
 from tests.support.ffmpeg import ffmpegs_of, make_clip, own_ffmpegs, rtmp_server, run, until
-from wattview.daemon.lab.runner import InvalidScenario, NoSuchRun, RunBusy
+from wattview.daemon.lab.runner import NoSuchRun, RunBusy
 from wattview.model import Phase, Run, RunRequest, Scenario, ScenarioRecord
+from wattview.model.run_request import WrongField
 
 IDLE = Scenario(name="idle", type="baseline", duration=0.5, warmup=0.1, cooldown=0.0)
 
@@ -528,7 +529,7 @@ async def test_a_scenario_that_cannot_be_run_is_refused_by_its_field(
     (media.parent / "secret.mp4").write_bytes(b"x")
     (media / "link.mp4").symlink_to(make_secret)
     wrong = msgspec.structs.replace(SHORT, **({"name": "other"} | change))
-    with pytest.raises(InvalidScenario) as refused:
+    with pytest.raises(WrongField) as refused:
         bench.runner.start(RunRequest(scenarios=[SHORT, wrong]))
     assert refused.value.field == field
     assert bench.runner.current is None

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattview.daemon.lab.presets import PRESETS
-from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
-from wattview.daemon.lab.suite import SuiteError, default_suite, load_suite
+from wattview.daemon.lab.scenario_check import plan_of
+from wattview.daemon.lab.suite import default_suite, load_suite
 from wattview.model import Rendition, RunRequest, Scenario
+from wattview.model.run_request import WrongField
 
 NOWHERE = Path("/nowhere")
 
@@ -95,7 +96,7 @@ WRONG: list[tuple[str, str, object]] = [
 
 @pytest.mark.parametrize(("field", "says", "scenario"), WRONG)
 def test_what_is_wrong_is_named(field: str, says: str, scenario: object) -> None:
-    with pytest.raises(SuiteError) as refused:
+    with pytest.raises(WrongField) as refused:
         suite(scenario)
     assert refused.value.field == field
     assert says in str(refused.value)
@@ -120,7 +121,7 @@ def test_what_is_wrong_is_named(field: str, says: str, scenario: object) -> None
     ids=range(11),
 )
 def test_what_is_no_suite_is_refused_in_one_line(content: bytes, says: str) -> None:
-    with pytest.raises(SuiteError, match=says) as refused:
+    with pytest.raises(WrongField, match=says) as refused:
         load_suite(content)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 300
@@ -129,12 +130,12 @@ def test_what_is_no_suite_is_refused_in_one_line(content: bytes, says: str) -> N
 def test_a_json_file_without_an_object_is_no_toml(tmp_path: Path) -> None:
     path = tmp_path / "suite.json"
     path.write_text("[]")
-    with pytest.raises(SuiteError, match="expected an object with a list of scenarios"):
+    with pytest.raises(WrongField, match="expected an object with a list of scenarios"):
         load_suite(path)
 
 
 def test_a_missing_file_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(SuiteError, match="No such file"):
+    with pytest.raises(WrongField, match="No such file"):
         load_suite(tmp_path / "none.toml")
 
 
@@ -158,7 +159,7 @@ VALUES = JSON | st.sampled_from(
 def test_no_suite_breaks_the_reader(scenarios: list[object], top: dict[str, object]) -> None:
     try:
         request = load_suite(json.dumps({**top, "scenarios": scenarios}).encode())
-    except SuiteError as refused:
+    except WrongField as refused:
         assert str(refused)
         return
     assert len(request.scenarios) == len(scenarios)
@@ -166,7 +167,7 @@ def test_no_suite_breaks_the_reader(scenarios: list[object], top: dict[str, obje
 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_reader(content: bytes) -> None:
-    with pytest.raises(SuiteError):
+    with pytest.raises(WrongField):
         load_suite(content)
 
 
@@ -197,7 +198,7 @@ def test_a_repeat_knows_its_setting_and_its_number() -> None:
 
 def test_long_names_stay_apart_when_they_are_numbered() -> None:
     long = [Scenario(name="x" * 99 + end) for end in "ab"]
-    with pytest.raises(InvalidScenario) as refused:
+    with pytest.raises(WrongField) as refused:
         plan(*long, repeat=2)
     assert refused.value.field == "scenarios[1].name"
     names = [name for name, _ in plan(Scenario(name="x" * 100), repeat=12)]
@@ -234,6 +235,6 @@ def test_what_cannot_be_run_is_refused_by_its_field(
 ) -> None:
     count = options.pop("scenarios", 1)
     scenarios = [Scenario(name=f"x{index}", **change) for index in range(count)]
-    with pytest.raises(InvalidScenario) as refused:
+    with pytest.raises(WrongField) as refused:
         plan(*scenarios, **options)
     assert refused.value.field == field

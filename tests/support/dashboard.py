@@ -27,7 +27,7 @@ from wattview.analysis.machine_power import machine_power
 from wattview.analysis.snapshot_diff import Watch
 from wattview.analysis.windows.energy import NoData
 from wattview.daemon.history.trends import trends
-from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
+from wattview.daemon.lab.scenario_check import plan_of
 from wattview.model import (
     Container,
     EncoderOffer,
@@ -62,6 +62,7 @@ from wattview.model import (
     WorkloadProcesses,
     Zone,
 )
+from wattview.model.run_request import WrongField
 
 NOW = 1_750_000_000.0
 """2025-06-15 15:06:40 UTC."""
@@ -623,7 +624,7 @@ class ScriptedDaemon:
         wanted = msgspec.json.decode(await request.body(), type=RunRequest)
         try:
             planned = [one.scenario for one in plan_of(wanted, self.socket.parent)]
-        except InvalidScenario as error:
+        except WrongField as error:
             return _json({"error": str(error), "field": error.field}, 422)
         seconds = sum(one.duration + one.cooldown + one.warmup for one in planned)
         return _json(RunPlan(scenarios=planned, seconds=seconds))

@@ -14,8 +14,9 @@ from wattview.cli.attach import with_daemon
 from wattview.cli.run import followed, started
 from wattview.client import Client
 from wattview.config import Config
-from wattview.daemon.lab.suite import SuiteError, load_suite
+from wattview.daemon.lab.suite import load_suite
 from wattview.model import RunRequest, RunResult, Scenario, ScenarioResult
+from wattview.model.run_request import WrongField
 from wattview.model.scenarios import MAX_NAME
 
 BASELINE, CANDIDATE = "baseline: ", "candidate: "
@@ -41,7 +42,7 @@ def is_suite(word: str) -> bool:
         return False
     try:
         load_suite(path)
-    except SuiteError:
+    except WrongField:
         return False
     return True
 

@@ -55,11 +55,11 @@ def checked(tree: dict[str, Any]) -> RunRequest:
 
 def read_suite(path: Path) -> RunRequest:
     """Raises click.UsageError for what is no suite."""
-    from wattview.daemon.lab.suite import SuiteError, load_suite
+    from wattview.daemon.lab.suite import load_suite
 
     try:
         return load_suite(path)
-    except SuiteError as error:
+    except WrongField as error:
         raise click.UsageError(f"{path}: {error}") from None
 
 

@@ -31,7 +31,7 @@ from wattview.daemon.attribution.publishers.matching import PushedStream
 from wattview.daemon.attribution.publishers.watch import RTMP_PORT
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.lab.client_window import WrongTurn
-from wattview.daemon.lab.runner import InvalidScenario, NoSuchRun, RunBusy
+from wattview.daemon.lab.runner import NoSuchRun, RunBusy
 from wattview.foreign_text import wire_json
 from wattview.model import Event, Gpu, PowerAccount, Snapshot, StreamEncoder, WorkloadProcesses
 from wattview.model.run_request import WrongField
@@ -168,7 +168,7 @@ CALLS: tuple[Call[Any], ...] = (
 
 
 REFUSED: Mapping[type[Exception], int] = {
-    HistoryError: 503, InvalidScenario: 422, NoSuchRun: 404, RunBusy: 409, WrongField: 422, WrongTurn: 409,
+    HistoryError: 503, NoSuchRun: 404, RunBusy: 409, WrongField: 422, WrongTurn: 409,
 }  # fmt: skip
 """What a call cannot do, by its status. Such an error may name a field."""
 

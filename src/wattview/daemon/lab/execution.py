@@ -34,7 +34,6 @@ from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.run_journal import Journal
 from wattview.daemon.lab.run_progress import ProgressClock
 from wattview.daemon.lab.scenario_check import (
-    InvalidScenario,
     MediaError,
     Planned,
     check_on_this_machine,
@@ -45,6 +44,7 @@ from wattview.daemon.lab.scenario_record import MeasuredWindow, record_of, resul
 from wattview.daemon.lab.steadiness import Steadiness
 from wattview.daemon.lab.window_trail import TRAIL_SECONDS, WindowTrail
 from wattview.model import EventLevel, Playback, Run, RunState, ScenarioRecord
+from wattview.model.run_request import WrongField
 
 log = logging.getLogger("wattview.run")
 
@@ -148,7 +148,7 @@ class Execution:
         except asyncio.CancelledError:
             state = self._early_end or "aborted"
             return state, "the daemon was stopped during this run" if state == "interrupted" else None
-        except InvalidScenario as failure:
+        except WrongField as failure:
             return "failed", str(failure)
         except OSError as failure:
             return "failed", os_error_text(failure)

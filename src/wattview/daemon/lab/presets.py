@@ -12,9 +12,10 @@ from msgspec.structs import asdict, replace
 
 from wattview.config import Scenarios
 from wattview.daemon.lab.run_progress import seconds_of
-from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of
-from wattview.daemon.lab.suite import SuiteError, default_suite, load_suite
+from wattview.daemon.lab.scenario_check import plan_of
+from wattview.daemon.lab.suite import default_suite, load_suite
 from wattview.model import Preset, Rendition, RunRequest, Scenario, ScenarioPreset
+from wattview.model.run_request import WrongField
 
 SUITE_SUFFIXES = (".toml", ".json")
 MAX_SUITES = 200
@@ -86,7 +87,7 @@ def _suites(directory: Path) -> list[ScenarioPreset]:
 def _suite_file(path: Path) -> ScenarioPreset:
     try:
         return _suite(f"suite:{path.name}", path.name, load_suite(path))
-    except SuiteError as error:
+    except WrongField as error:
         return ScenarioPreset(id=f"suite:{path.name}", title=path.name, scenarios=[], suite=True, error=str(error))
 
 
@@ -105,7 +106,7 @@ def _timed(preset: ScenarioPreset, settings: Scenarios) -> ScenarioPreset:
     )  # fmt: skip
     try:
         plan = plan_of(request, Path(settings.media_dir), settings.targets)
-    except InvalidScenario as error:
+    except WrongField as error:
         return replace(preset, error=str(error))
     scenarios = [planned.scenario for planned in plan]
     return replace(preset, seconds=seconds_of(scenarios, settings.quality_seconds, preset.pause))

@@ -19,14 +19,12 @@ from wattview.daemon.lab.measured_window import Load, PartsOf, Surroundings, no_
 from wattview.daemon.lab.recording import past_record
 from wattview.daemon.lab.run_journal import Journal, runs_directory
 from wattview.daemon.lab.run_progress import seconds_of
-from wattview.daemon.lab.scenario_check import InvalidScenario, plan_of, pushes_to
+from wattview.daemon.lab.scenario_check import plan_of, pushes_to
 from wattview.daemon.lab.scenario_record import results_of
 from wattview.daemon.lab.window_trail import Meters
 from wattview.model import EncoderOffer, RecordingRequest, Run, RunPlan, RunRequest
+from wattview.model.run_request import WrongField
 from wattview.model.scenarios import LONGEST_SECONDS, window
-
-__all__ = ["InvalidScenario", "NoSuchRun", "RunBusy", "Runner"]
-
 
 AHEAD = timedelta(days=31)
 
@@ -95,7 +93,7 @@ class Runner:
         return await self._capabilities.encoders(self._config.scenarios.ffmpeg)
 
     def plan(self, request: RunRequest) -> RunPlan:
-        """What ``start`` would do. Raises InvalidScenario."""
+        """What ``start`` would do. Raises WrongField."""
         settings = self._config.scenarios
         plan = plan_of(request, Path(settings.media_dir), settings.targets)
         scenarios = [planned.scenario for planned in plan]
@@ -104,7 +102,7 @@ class Runner:
         return RunPlan(scenarios=scenarios, seconds=seconds, pushes_to=to)
 
     def start(self, request: RunRequest) -> Run:
-        """Starts a run. Raises RunBusy or InvalidScenario; every later failure is a state of the run."""
+        """Starts a run. Raises RunBusy or WrongField; every later failure is a state of the run."""
         if self._execution is not None:
             raise RunBusy(f"the run {self._execution.id} is active; stop it first, or wait for its end")
         plan = plan_of(request, Path(self._config.scenarios.media_dir), self._config.scenarios.targets)
@@ -125,15 +123,15 @@ class Runner:
     async def record_past(self, request: RecordingRequest) -> Run:
         """A window of the past as a run that is over: its figures come from the history.
 
-        Raises RunBusy, InvalidScenario, OSError.
+        Raises RunBusy, WrongField, OSError.
         """
         if self._execution is not None:
             raise RunBusy(f"the run {self._execution.id} is active; stop it first, or wait for its end")
         if not 0.0 < request.end - request.start <= LONGEST_SECONDS:
             hours = LONGEST_SECONDS / 3600
-            raise InvalidScenario("end", f"expected a time after start, and at most {hours:.0f} hours later")
+            raise WrongField("end", f"expected a time after start, and at most {hours:.0f} hours later")
         if request.end > time.time():
-            raise InvalidScenario("end", "it is in the future; to record from now on, start a run")
+            raise WrongField("end", "it is in the future; to record from now on, start a run")
         parts, lack = await self._around.parts(request.start, request.end)
         record = past_record(request.name, request.start, request.end, parts, [lack] if lack else [])
         scenario = window(request.name, "recording", request.end - request.start)

@@ -16,7 +16,7 @@ from wattview.daemon.lab.encoding.renditions import picture_size, streams_of
 from wattview.daemon.lab.judging.tool import why_not_models
 from wattview.daemon.lab.judging.vmaf_models import model_of
 from wattview.model import RunRequest, Scenario
-from wattview.model.run_request import bits_per_second
+from wattview.model.run_request import WrongField, bits_per_second
 from wattview.model.scenarios import MAX_NAME
 
 MIN_BITS_PER_SECOND = 10_000
@@ -27,15 +27,6 @@ MAX_SCENARIOS = 1000
 MAX_VIEWERS = 500
 START_SECONDS = 5.0
 """How much of a film may have played before the warm-up starts."""
-
-
-class InvalidScenario(ValueError):
-    """A request that cannot be run. ``field`` names what is wrong, as in ``scenarios[0].source``."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
-        self.message = message
 
 
 class MediaError(ValueError):
@@ -53,15 +44,13 @@ class Planned(Struct, frozen=True, kw_only=True):
 
 
 def plan_of(request: RunRequest, media_dir: Path, targets: Mapping[str, str] | None = None) -> list[Planned]:
-    """Everything that runs, in order. ``targets`` are the named ones of the settings. Raises InvalidScenario.
+    """Everything that runs, in order. ``targets`` are the named ones of the settings. Raises WrongField.
 
     Repeats are interleaved: the whole list once, then again. Drift over the run (heat, a neighbour's load) then affects
     all settings alike.
     """
     if request.repeat * len(request.scenarios) > MAX_SCENARIOS:
-        raise InvalidScenario(
-            "repeat", f"{request.repeat} × {len(request.scenarios)} scenarios; at most {MAX_SCENARIOS}"
-        )
+        raise WrongField("repeat", f"{request.repeat} × {len(request.scenarios)} scenarios; at most {MAX_SCENARIOS}")
     for index, scenario in enumerate(request.scenarios):
         if scenario.type == "streams":
             _check_streams(f"scenarios[{index}]", scenario, media_dir)
@@ -75,14 +64,14 @@ def plan_of(request: RunRequest, media_dir: Path, targets: Mapping[str, str] | N
     names: dict[str, str] = {}
     for planned in plan:
         if planned.scenario.name in names:
-            raise InvalidScenario(f"{planned.field}.name", f"{names[planned.scenario.name]} has the same name")
+            raise WrongField(f"{planned.field}.name", f"{names[planned.scenario.name]} has the same name")
         names[planned.scenario.name] = planned.field
     if request.baseline > 0 and plan[0].scenario.type != "baseline":
         plan.insert(0, _idle(request.baseline, "baseline", names))
     if request.baseline_after:
         first = next((planned.scenario for planned in plan if planned.scenario.type == "baseline"), None)
         if first is None:
-            raise InvalidScenario("baseline_after", "there is no baseline before; set baseline to its seconds")
+            raise WrongField("baseline_after", "there is no baseline before; set baseline to its seconds")
         if plan[-1].scenario.type != "baseline":
             plan.append(_idle(first.duration, "baseline after", names))
     return plan
@@ -118,7 +107,7 @@ def pushes_to(plan: Iterable[Planned], server: str, targets: Mapping[str, str]) 
 
 async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, capabilities: Capabilities) -> None:
     """Lets every required encoder encode a few frames, and decodes a little of every media file, before anything is
-    measured. Raises InvalidScenario for what does not work, ``children.ProgramMissing``, OSError."""
+    measured. Raises WrongField for what does not work, ``children.ProgramMissing``, OSError."""
     plan = list(plan)
     await _check_models(plan, settings, capabilities)
     for planned in plan:
@@ -131,18 +120,18 @@ async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, ca
                 settings.ffmpeg, replace(scenario, encoder_args="")
             ):
                 text = f"{scenario.encoder} does not take {scenario.encoder_args}: {reason}"
-                raise InvalidScenario(f"{planned.field}.encoder_args", text)
+                raise WrongField(f"{planned.field}.encoder_args", text)
             text = f"{scenario.encoder} does not work on this machine: {reason}"
-            raise InvalidScenario(f"{planned.field}.encoder", text)
+            raise WrongField(f"{planned.field}.encoder", text)
         if scenario.target:
             transport = destination.target(scenario.target, settings.targets).transport
             if reason := await capabilities.why_not_encode(settings.ffmpeg, scenario, transport):
                 text = f"{transport.name} does not carry {scenario.encoder} with this FFmpeg: {reason}"
-                raise InvalidScenario(f"{planned.field}.target", text)
+                raise WrongField(f"{planned.field}.target", text)
         try:
             media = media_file(scenario, Path(settings.media_dir))
         except MediaError as error:
-            raise InvalidScenario(f"{planned.field}.source", str(error)) from None
+            raise WrongField(f"{planned.field}.source", str(error)) from None
         if media is not None:
             try:
                 film = await capabilities.film(settings.ffmpeg, media)
@@ -154,7 +143,7 @@ async def check_on_this_machine(plan: Iterable[Planned], settings: Scenarios, ca
                     )
             except FilmError as error:
                 text = f"{scenario.source} cannot be streamed: {error}"
-                raise InvalidScenario(f"{planned.field}.source", text) from None
+                raise WrongField(f"{planned.field}.source", text) from None
 
 
 async def _check_models(plan: Iterable[Planned], settings: Scenarios, capabilities: Capabilities) -> None:
@@ -164,7 +153,7 @@ async def _check_models(plan: Iterable[Planned], settings: Scenarios, capabiliti
     if reason := await why_not_models(settings, capabilities, list(chosen)):
         first = next(iter(chosen.values()))
         field = f"{first.field}.vmaf_model" if first.scenario.vmaf_model else "scenarios.vmaf_model"
-        raise InvalidScenario(field, reason)
+        raise WrongField(field, reason)
 
 
 def _repeated(scenario: Scenario, field: str, repeat: int | None) -> Planned:
@@ -182,17 +171,17 @@ def _idle(seconds: float, name: str, taken: dict[str, str]) -> Planned:
 
 def _check_streams(field: str, scenario: Scenario, media_dir: Path) -> None:
     if scenario.bitrates is not None and scenario.streams not in {1, len(scenario.bitrates)}:
-        raise InvalidScenario(
+        raise WrongField(
             f"{field}.bitrates", f"{len(scenario.bitrates)} bitrates for {scenario.streams} streams; expected one each"
         )
     if not encoder_options.accepts_preset(scenario.encoder, scenario.preset):
-        raise InvalidScenario(f"{field}.preset", f"{scenario.encoder} has no preset {scenario.preset}")
+        raise WrongField(f"{field}.preset", f"{scenario.encoder} has no preset {scenario.preset}")
     if scenario.bit_depth == 10 and not encoder_options.takes_ten_bits(scenario.encoder):
-        raise InvalidScenario(f"{field}.bit_depth", f"{scenario.encoder} takes 8 bits")
+        raise WrongField(f"{field}.bit_depth", f"{scenario.encoder} takes 8 bits")
     try:
         encoder_options.encoder_arguments(scenario, bits=MIN_BITS_PER_SECOND, fps=scenario.fps)
     except ValueError as error:
-        raise InvalidScenario(f"{field}.encoder_args", str(error)) from None
+        raise WrongField(f"{field}.encoder_args", str(error)) from None
     _check_push(field, scenario)
     _check_crf(field, scenario)
     _check_picture(f"{field}.resolution", scenario.resolution)
@@ -208,57 +197,57 @@ def _check_streams(field: str, scenario: Scenario, media_dir: Path) -> None:
         _check_bits(f"{field}.audio_bitrate", scenario.audio_bitrate)
     viewers = scenario.viewers * sum(len(stream.variants) for stream in streams_of(scenario))
     if viewers > MAX_VIEWERS:
-        raise InvalidScenario(f"{field}.viewers", f"{viewers} viewers in all; at most {MAX_VIEWERS}")
+        raise WrongField(f"{field}.viewers", f"{viewers} viewers in all; at most {MAX_VIEWERS}")
     try:
         media_file(scenario, media_dir)
     except MediaError as error:
-        raise InvalidScenario(f"{field}.source", str(error)) from None
+        raise WrongField(f"{field}.source", str(error)) from None
 
 
 def _check_target(field: str, scenario: Scenario, targets: Mapping[str, str]) -> None:
     if not scenario.target:
         return
     if not scenario.push:
-        raise InvalidScenario(f"{field}.target", "it needs push")
+        raise WrongField(f"{field}.target", "it needs push")
     try:
         found = destination.target(scenario.target, targets)
     except ValueError as error:
-        raise InvalidScenario(f"{field}.target", str(error)) from None
+        raise WrongField(f"{field}.target", str(error)) from None
     outputs = sum(len(stream.variants) for stream in streams_of(scenario))
     if outputs > 1 and not found.takes_several:
         text = f"one address for {outputs} streams; put {destination.STREAM} where the name of each belongs"
-        raise InvalidScenario(f"{field}.target", text)
+        raise WrongField(f"{field}.target", text)
     if scenario.viewers and not found.watchable:
         text = f"players cannot pull from {found.transport.name} targets; leave them out, or push elsewhere"
-        raise InvalidScenario(f"{field}.viewers", text)
+        raise WrongField(f"{field}.viewers", text)
 
 
 def _check_push(field: str, scenario: Scenario) -> None:
     if scenario.viewers and not scenario.push:
-        raise InvalidScenario(f"{field}.viewers", "viewers need pushed streams: set push, or no viewers")
+        raise WrongField(f"{field}.viewers", "viewers need pushed streams: set push, or no viewers")
 
 
 def _check_crf(field: str, scenario: Scenario) -> None:
     if (scenario.crf is not None) != (scenario.rate_control == "crf"):
         given = "is missing" if scenario.crf is None else f"has no meaning with rate_control = {scenario.rate_control}"
-        raise InvalidScenario(f"{field}.crf", f"{given}; the two belong together: rate_control = crf, and a crf")
+        raise WrongField(f"{field}.crf", f"{given}; the two belong together: rate_control = crf, and a crf")
     most = encoder_options.entry_of(scenario.encoder).max_crf
     if scenario.crf is not None and scenario.crf > most:
-        raise InvalidScenario(f"{field}.crf", f"{scenario.encoder} takes 0 to {most}, got {scenario.crf}")
+        raise WrongField(f"{field}.crf", f"{scenario.encoder} takes 0 to {most}, got {scenario.crf}")
 
 
 def _check_picture(field: str, resolution: str) -> None:
     width, height = picture_size(resolution)
     if width % 2 or height % 2:
-        raise InvalidScenario(field, f"{resolution}: width and height must be even numbers")
+        raise WrongField(field, f"{resolution}: width and height must be even numbers")
     if max(width, height) > MAX_SIDE or min(width, height) < MIN_SIDE:
-        raise InvalidScenario(field, f"{resolution}: expected {MIN_SIDE} to {MAX_SIDE} pixels a side")
+        raise WrongField(field, f"{resolution}: expected {MIN_SIDE} to {MAX_SIDE} pixels a side")
 
 
 def _check_bits(field: str, bitrate: str) -> None:
     bits = bits_per_second(bitrate)
     if bits < MIN_BITS_PER_SECOND:
         hint = f"; did you mean {bitrate}k?" if bitrate.isdecimal() else ""
-        raise InvalidScenario(field, f"{bitrate} is {bits} bits a second{hint}")
+        raise WrongField(field, f"{bitrate} is {bits} bits a second{hint}")
     if bits > MAX_BITS_PER_SECOND:
-        raise InvalidScenario(field, f"{bitrate} is more than {MAX_BITS_PER_SECOND} bits a second")
+        raise WrongField(field, f"{bitrate} is more than {MAX_BITS_PER_SECOND} bits a second")

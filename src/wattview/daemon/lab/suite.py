@@ -41,26 +41,17 @@ _OF_STREAMS = (
 """Fields that batch files have for an idle window, often as "N/A", and that are ignored."""
 
 
-class SuiteError(ValueError):
-    """A suite that cannot be run, in one line. ``field`` names what is wrong, as in ``scenarios[2].bitrate``."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}" if field else message)
-        self.field = field
-        self.message = message
-
-
 def load_suite(source: Path | bytes) -> RunRequest:
-    """The run request in a suite file. ``source`` is the file or its content. Raises SuiteError."""
+    """The run request in a suite file. ``source`` is the file or its content. Raises WrongField."""
     tree = _parse(_read(source), isinstance(source, Path) and source.suffix == ".json")
     scenarios = tree.get("scenarios")
     if not isinstance(scenarios, list) or not scenarios:
-        raise SuiteError("scenarios", "expected a list of scenarios with at least one")
+        raise WrongField("scenarios", "expected a list of scenarios with at least one")
     tree = {**tree, "scenarios": [_translated(item, f"scenarios[{index}]") for index, item in enumerate(scenarios)]}
     try:
         return run_request(tree, also_known=tuple(_ALIASES))
     except WrongField as error:
-        raise SuiteError(_as_written(error.field, scenarios), error.message) from None
+        raise WrongField(_as_written(error.field, scenarios), error.message) from None
 
 
 def default_suite() -> RunRequest:
@@ -76,9 +67,9 @@ def _read(source: Path | bytes) -> bytes:
             with source.open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
         except OSError as error:
-            raise SuiteError("", f"cannot be read: {error.strerror}") from None
+            raise WrongField("", f"cannot be read: {error.strerror}") from None
     if len(content) > MAX_BYTES:
-        raise SuiteError("", f"larger than {MAX_BYTES} bytes: not a suite")
+        raise WrongField("", f"larger than {MAX_BYTES} bytes: not a suite")
     return content
 
 
@@ -88,11 +79,11 @@ def _parse(content: bytes, is_json: bool = False) -> dict[str, Any]:
         text = content.decode("utf-8-sig")
         tree: object = json.loads(text) if is_json or text.lstrip().startswith("{") else tomllib.loads(text)
     except (UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SuiteError("", why_unreadable(error)) from None
+        raise WrongField("", why_unreadable(error)) from None
     except (RecursionError, ValueError):
-        raise SuiteError("", "not a suite: nested too deeply, or a number that is too long") from None
+        raise WrongField("", "not a suite: nested too deeply, or a number that is too long") from None
     if not isinstance(tree, dict):
-        raise SuiteError("", "expected an object with a list of scenarios")
+        raise WrongField("", "expected an object with a list of scenarios")
     return tree
 
 
@@ -102,17 +93,17 @@ def _translated(item: object, field: str) -> object:
         return item
     kind = item.get("type", "streams")
     if not isinstance(kind, str) or kind not in _TYPES:
-        raise SuiteError(f"{field}.type", f"expected one of {', '.join(_TYPES)}, got {shown(kind)}")
+        raise WrongField(f"{field}.type", f"expected one of {', '.join(_TYPES)}, got {shown(kind)}")
     fields = {**item, "type": _TYPES[kind]}
     if kind == "baseline":
         for name in _OF_STREAMS:
             fields.pop(name, None)
     if kind == "single" and fields.get("count", 1) != 1:
-        raise SuiteError(f"{field}.count", f"a single stream, got {shown(fields['count'])}; expected type multi")
+        raise WrongField(f"{field}.count", f"a single stream, got {shown(fields['count'])}; expected type multi")
     for theirs, ours in _ALIASES.items():
         if theirs in fields:
             if ours in fields:
-                raise SuiteError(f"{field}.{theirs}", f"it duplicates {ours}; give one of them")
+                raise WrongField(f"{field}.{theirs}", f"it duplicates {ours}; give one of them")
             fields[ours] = fields.pop(theirs)
     outputs = fields.get("renditions")
     if isinstance(outputs, list) and outputs and all(isinstance(output, dict) for output in outputs):
