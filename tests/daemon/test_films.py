@@ -108,9 +108,9 @@ async def test_a_tagged_film_scores_as_the_same_film_untagged(tmp_path: Path, pr
     a = await scores(program, plain, tmp_path / "a")
     b = await scores(program, tagged, tmp_path / "b")
     assert a.frames == b.frames == 50
-    assert b.vmaf == pytest.approx(a.vmaf, abs=0.3)
-    assert b.psnr_db == pytest.approx(a.psnr_db, abs=0.2)
-    assert b.ssim == pytest.approx(a.ssim, abs=0.002)
+    assert b.vmaf_score == pytest.approx(a.vmaf_score, abs=0.3)
+    assert b.psnr_score == pytest.approx(a.psnr_score, abs=0.2)
+    assert b.ssim_score == pytest.approx(a.ssim_score, abs=0.002)
     says, asked = shown(tmp_path / "b" / "copy-000.nut"), shown(tagged)
     for name in ("color_space", "color_primaries", "color_transfer"):
         assert says.get(name) == asked.get(name), "what the film says reaches the viewer"
@@ -138,8 +138,8 @@ async def test_a_lossless_encode_of_any_film_is_perfect(tmp_path: Path, program:
     path = films.lavfi(films.picture(), *kind, to=tmp_path / "film.mkv")
     found = await scores(program, path, tmp_path / "run", frames=90, lossless=True)
     assert found.frames == 90
-    assert found.psnr_db == PSNR_CEILING_DB
-    assert found.ssim == 1.0
+    assert found.psnr_score == PSNR_CEILING_DB
+    assert found.ssim_score == 1.0
 
 
 @SLOW
@@ -161,7 +161,7 @@ async def test_a_film_of_ntsc_rate_is_encoded_picture_by_picture(
     assert len(first) == 60
     assert first == second
     found = await scores(program, path, tmp_path / "run", scenario=scenario, lossless=True)
-    assert (found.frames, found.psnr_db) == (50, PSNR_CEILING_DB)
+    assert (found.frames, found.psnr_score) == (50, PSNR_CEILING_DB)
 
 
 @SLOW
@@ -176,7 +176,7 @@ async def test_sound_that_is_longer_or_shorter_leaves_the_picture_alone(
     assert source.sound
     assert any("looped by itself" in remark for remark in source.remarks)
     found = await scores(program, path, tmp_path / "run", frames=120, lossless=True)
-    assert (found.frames, found.psnr_db) == (120, PSNR_CEILING_DB)
+    assert (found.frames, found.psnr_score) == (120, PSNR_CEILING_DB)
     copy = tmp_path / "run" / "copy-000.nut"
     first, again = (mean_picture(copy, tmp_path, frame)[0] for frame in (20, 70))
     assert first == again, "frame 70 is frame 20 of the second loop"
@@ -186,7 +186,7 @@ async def test_a_film_whose_size_changes_goes_on(tmp_path: Path, program: str) -
     path = films.of_two_sizes(tmp_path)
     scenario = Scenario(name="x", resolution="640x360", fps=25, source="film", bitrate="3M")
     found = await scores(program, path, tmp_path / "run", scenario=scenario, frames=150, lossless=True)
-    assert (found.frames, found.psnr_db) == (150, PSNR_CEILING_DB)
+    assert (found.frames, found.psnr_score) == (150, PSNR_CEILING_DB)
     copy = tmp_path / "run" / "copy-000.nut"
     assert box_of_light(copy, tmp_path, 15) == pytest.approx((0, 0, 640, 360), abs=3)
     # 320x240 is 4:3: 480 of 640 columns between bars. And in the second loop 640x360 again.
@@ -201,7 +201,7 @@ async def test_an_interlaced_film_whose_size_changes_goes_on(tmp_path: Path, pro
     source = await film(program, path)
     assert source.interlaced
     found = await scores(program, path, tmp_path / "run", frames=80, lossless=True)
-    assert (found.frames, found.psnr_db) == (80, PSNR_CEILING_DB)
+    assert (found.frames, found.psnr_score) == (80, PSNR_CEILING_DB)
 
 
 async def test_a_cover_is_not_the_film(tmp_path: Path, program: str) -> None:
@@ -209,7 +209,7 @@ async def test_a_cover_is_not_the_film(tmp_path: Path, program: str) -> None:
     path = films.with_cover(plain, tmp_path / "film.mp4")
     found = await scores(program, path, tmp_path / "run")
     same = await scores(program, plain, tmp_path / "same")
-    assert (found.vmaf, found.psnr_db) == pytest.approx((same.vmaf, same.psnr_db), abs=1e-6)
+    assert (found.vmaf_score, found.psnr_score) == pytest.approx((same.vmaf_score, same.psnr_score), abs=1e-6)
 
 
 async def test_a_title_is_no_picture_and_holds_nobody_up(tmp_path: Path, program: str) -> None:
@@ -237,7 +237,7 @@ async def test_of_several_pictures_the_largest_is_the_film(tmp_path: Path, progr
     assert source.remarks == ("it has 2 pictures; the largest was taken",)
     found = await scores(program, tmp_path / "film.mkv", tmp_path / "run")
     same = await scores(program, large, tmp_path / "same")
-    assert (found.vmaf, found.psnr_db) == pytest.approx((same.vmaf, same.psnr_db), abs=1e-6)
+    assert (found.vmaf_score, found.psnr_score) == pytest.approx((same.vmaf_score, same.psnr_score), abs=1e-6)
 
 
 @SLOW
@@ -259,7 +259,7 @@ async def test_a_film_that_was_taken_upright_stands_upright_once(tmp_path: Path,
     path = tmp_path / "turned.mp4"
     run(vmaf_ffmpeg(), "-v", "error", "-display_rotation", "90", "-i", str(plain), "-c", "copy", str(path))
     found = await scores(program, path, tmp_path / "run", lossless=True)
-    assert found.psnr_db == PSNR_CEILING_DB
+    assert found.psnr_score == PSNR_CEILING_DB
     copy = tmp_path / "run" / "copy-000.nut"
     # 180x320 in 320x180: 101 columns in the middle.
     assert box_of_light(copy, tmp_path) == pytest.approx((109, 0, 211, 180), abs=4)
@@ -298,7 +298,7 @@ async def test_ten_bits_stay_ten_bits_without_loss(tmp_path: Path, program: str)
     path = films.lavfi(films.picture(), *KINDS["4:2:2 10 bits"], to=tmp_path / "film.mkv")
     scenario = replace(SCENE, bit_depth=10)
     found = await scores(program, path, tmp_path / "run", scenario=scenario, frames=60, lossless=True)
-    assert (found.frames, found.psnr_db, found.ssim) == (60, PSNR_CEILING_DB, 1.0)
+    assert (found.frames, found.psnr_score, found.ssim_score) == (60, PSNR_CEILING_DB, 1.0)
     assert shown(tmp_path / "run" / "copy-000.nut")["pix_fmt"] == "yuv420p10le"
 
 

@@ -83,10 +83,10 @@ async def test_a_lossless_encode_is_perfect(tmp_path: Path, tool: Tool) -> None:
     copy = encode(tmp_path, SCENE, "-qp", "0")
     scores = await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
     assert scores.frames == 45
-    assert scores.vmaf is not None
-    assert scores.vmaf > 97
-    assert scores.psnr_db == PSNR_CEILING_DB
-    assert scores.ssim == 1.0
+    assert scores.vmaf_score is not None
+    assert scores.vmaf_score > 97
+    assert scores.psnr_score == PSNR_CEILING_DB
+    assert scores.ssim_score == 1.0
     assert scores.vmaf_model == "vmaf_v0.6.1"
 
 
@@ -97,7 +97,7 @@ async def test_every_test_picture_is_the_same_again(tmp_path: Path, tool: Tool, 
     scenario = replace(SCENE, source=source)
     copy = encode(tmp_path, scenario, "-qp", "0", frames=60, program=program)
     scores = await quality.measure(tool, program, clip(copy, scenario, frames=30), tmp_path)
-    assert (scores.frames, scores.psnr_db, scores.ssim) == (30, PSNR_CEILING_DB, 1.0)
+    assert (scores.frames, scores.psnr_score, scores.ssim_score) == (30, PSNR_CEILING_DB, 1.0)
 
 
 async def test_a_shift_of_one_frame_is_seen(tmp_path: Path, tool: Tool) -> None:
@@ -115,8 +115,8 @@ async def test_a_shift_of_one_frame_is_seen(tmp_path: Path, tool: Tool) -> None:
     await comparing.communicate(raw)
     scores = read_scores(tool, tmp_path, "shifted")
     assert scores.frames == 45
-    assert scores.psnr_db < 40
-    assert scores.ssim < 0.99
+    assert scores.psnr_score < 40
+    assert scores.ssim_score < 0.99
 
 
 async def test_more_bits_score_higher(tmp_path: Path, tool: Tool) -> None:
@@ -126,7 +126,7 @@ async def test_more_bits_score_higher(tmp_path: Path, tool: Tool) -> None:
         folder.mkdir()
         scenario = Scenario(name="x", resolution="320x180", fps=30, bitrate=bitrate)
         scores[bitrate] = await quality.measure(tool, FFMPEG, clip(encode(folder, scenario), scenario), folder)
-    for measure in ("vmaf", "psnr_db", "ssim"):
+    for measure in ("vmaf_score", "psnr_score", "ssim_score"):
         values = [getattr(scores[bitrate], measure) for bitrate in ("60k", "200k", "2M")]
         assert values == sorted(values)
         assert values[0] < values[2]
@@ -154,7 +154,7 @@ async def test_the_copy_of_a_live_encode_scores_as_the_same_encode_offline(tmp_p
     a = await quality.measure(tool, FFMPEG, clip(copy, scenario), offline)
     b = await quality.measure(tool, FFMPEG, clip(live / "copy-000.nut", scenario), live)
     assert a.frames == b.frames == 45
-    assert (a.vmaf, a.psnr_db, a.ssim) == (b.vmaf, b.psnr_db, b.ssim)
+    assert (a.vmaf_score, a.psnr_score, a.ssim_score) == (b.vmaf_score, b.psnr_score, b.ssim_score)
 
 
 @pytest.mark.parametrize("audio_seconds", [0.0, 1.3])
@@ -169,15 +169,15 @@ async def test_a_looped_file_of_another_size_and_rate_is_compared_frame_by_frame
     copy = encode(tmp_path, scenario, "-qp", "0", frames=120, film=film)
     scores = await quality.measure(tool, FFMPEG, clip(copy, scenario, first=70, film=film), tmp_path)
     assert scores.frames == 45
-    assert scores.psnr_db == PSNR_CEILING_DB
-    assert scores.ssim == 1.0
+    assert scores.psnr_score == PSNR_CEILING_DB
+    assert scores.ssim_score == 1.0
 
 
 async def test_a_copy_that_is_too_short_gives_the_frames_that_it_has(tmp_path: Path, tool: Tool) -> None:
     copy = encode(tmp_path, SCENE, "-qp", "0", frames=50)
     scores = await quality.measure(tool, FFMPEG, clip(copy), tmp_path)
     assert scores.frames == 20
-    assert scores.psnr_db == PSNR_CEILING_DB
+    assert scores.psnr_score == PSNR_CEILING_DB
 
 
 async def test_the_progress_of_a_comparison_is_told(tmp_path: Path, tool: Tool) -> None:
@@ -247,10 +247,10 @@ async def test_without_libvmaf_there_are_psnr_and_ssim(tmp_path: Path, make_conf
     settings = make_config(f"scenarios.quality_ffmpeg={need(FFMPEG, 'ffmpeg')}").scenarios
     found = await find_tool(settings, CAPABILITIES)
     scores = await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path)
-    assert (scores.vmaf is None) == (not found.vmaf)
+    assert (scores.vmaf_score is None) == (not found.vmaf)
     assert scores.vmaf_model is None or found.vmaf
-    assert scores.psnr_db > 20
-    assert 0.5 < scores.ssim <= 1
+    assert scores.psnr_score > 20
+    assert 0.5 < scores.ssim_score <= 1
 
 
 async def test_the_tool_is_one_that_really_computes_vmaf(make_config: ConfigFactory) -> None:
@@ -297,9 +297,9 @@ async def test_the_model_is_the_viewer_that_was_chosen(tmp_path: Path, make_conf
         found = await find_tool(make_config(f"scenarios.vmaf_model={model}").scenarios, CAPABILITIES)
         assert found.vmaf, f"{found.path} has no model {model}"
         scores[model] = await quality.measure(found, FFMPEG, clip(copy), tmp_path)
-    assert scores["hd"].vmaf < scores["phone"].vmaf
-    assert scores["hd"].vmaf < scores["4k"].vmaf
-    assert scores["neg"].vmaf <= scores["hd"].vmaf
+    assert scores["hd"].vmaf_score < scores["phone"].vmaf_score
+    assert scores["hd"].vmaf_score < scores["4k"].vmaf_score
+    assert scores["neg"].vmaf_score <= scores["hd"].vmaf_score
     assert len({one.vmaf_model for one in scores.values()}) == len(VMAF_MODELS)
 
 
@@ -321,20 +321,20 @@ async def test_xpsnr_is_what_ffmpeg_itself_sums_up(tmp_path: Path, make_config: 
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         return float(done.stderr.rpartition("(minimum: ")[2].partition(")")[0])
 
-    assert scores.xpsnr_db == pytest.approx(by_hand("reference.yuv", "encoded.yuv"), abs=1e-3)
-    assert scores.xpsnr_db != pytest.approx(by_hand("encoded.yuv", "reference.yuv"), abs=0.1)
+    assert scores.xpsnr_score == pytest.approx(by_hand("reference.yuv", "encoded.yuv"), abs=1e-3)
+    assert scores.xpsnr_score != pytest.approx(by_hand("encoded.yuv", "reference.yuv"), abs=0.1)
 
 
 async def test_xpsnr_of_a_lossless_encode_is_the_ceiling(tmp_path: Path, make_config: ConfigFactory) -> None:
     found = await find_tool(make_config("scenarios.xpsnr=true").scenarios, CAPABILITIES)
     scores = await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE, "-qp", "0")), tmp_path)
-    assert scores.xpsnr_db == PSNR_CEILING_DB
+    assert scores.xpsnr_score == PSNR_CEILING_DB
 
 
 async def test_xpsnr_is_not_measured_where_nobody_asks(tmp_path: Path, make_config: ConfigFactory) -> None:
     found = await find_tool(make_config().scenarios, CAPABILITIES)
     assert not found.xpsnr
-    assert (await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path)).xpsnr_db is None
+    assert (await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path)).xpsnr_score is None
 
 
 async def test_a_program_without_the_filter_can_no_xpsnr() -> None:
@@ -376,6 +376,6 @@ async def test_a_subscribers_copy_scores_as_the_encoders_own(tmp_path: Path, too
     a = await quality.measure(tool, FFMPEG, own, tmp_path)
     b = await quality.measure(tool, FFMPEG, seen, tmp_path)
     assert a.frames == b.frames == 45
-    assert (a.vmaf, a.psnr_db, a.ssim) == (b.vmaf, b.psnr_db, b.ssim)
+    assert (a.vmaf_score, a.psnr_score, a.ssim_score) == (b.vmaf_score, b.psnr_score, b.ssim_score)
     wrong = await quality.measure(tool, FFMPEG, replace(seen, copy_begins=begins - 1), tmp_path)
-    assert wrong.vmaf < a.vmaf - 20
+    assert wrong.vmaf_score < a.vmaf_score - 20

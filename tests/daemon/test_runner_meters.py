@@ -269,7 +269,7 @@ def test_every_encoder_has_options_for_every_rate_control(encoder: str, mode: st
 
 
 def score(vmaf: float | None, psnr: float = 40.0) -> Score:
-    return Score(Quality(frames=60, psnr_db=psnr, ssim=0.9, vmaf=vmaf, vmaf_model="m", tool="t"), 1e6)
+    return Score(Quality(frames=60, psnr_score=psnr, ssim_score=0.9, vmaf_score=vmaf, vmaf_model="m", tool="t"), 1e6)
 
 
 WINDOW = MeasuredWindow(start_time=100.0, end_time=160.0, seconds=60.0, warmup_seconds=5.0)

@@ -66,6 +66,18 @@ class RenditionRecord(Struct, frozen=True, kw_only=True):
     cambi_score: float | None = None
 
 
+SCORES = (
+    "vmaf_score", "vmaf_harmonic_mean", "vmaf_percentile_1", "vmaf_minimum", "psnr_score", "ssim_score", "xpsnr_score",
+    "cambi_score",
+)  # fmt: skip
+"""The scores, by the names of their fields in every record."""
+
+
+def scores_of(one: object) -> dict[str, float | None]:
+    """The scores of a record, or of a comparison."""
+    return {name: getattr(one, name) for name in SCORES}
+
+
 class ContentComplexity(Struct, frozen=True, kw_only=True):
     """SI and TI of a source (ITU-T P.910): the largest of its pictures', and their means. One picture has no TI."""
 

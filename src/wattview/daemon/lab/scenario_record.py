@@ -24,6 +24,7 @@ from wattview.model import (
     Scenario,
     ScenarioRecord,
 )
+from wattview.model.runs import SCORES, scores_of
 
 
 class MeasuredWindow(Struct, frozen=True, kw_only=True):
@@ -120,14 +121,7 @@ def with_report(record: ScenarioRecord, report: CommandReport) -> ScenarioRecord
         encoders=[report.encoder] if report.encoder else None,
         resolution=quality.resolution or None,
         fps=quality.fps or None,
-        vmaf_score=quality.vmaf_score,
-        vmaf_harmonic_mean=quality.vmaf_harmonic_mean,
-        vmaf_percentile_1=quality.vmaf_percentile_1,
-        vmaf_minimum=quality.vmaf_minimum,
-        psnr_score=quality.psnr_score,
-        ssim_score=quality.ssim_score,
-        xpsnr_score=quality.xpsnr_score,
-        cambi_score=quality.cambi_score,
+        **scores_of(quality),
         quality_frames=quality.quality_frames,
         vmaf_model=report.vmaf_model,
         encoder_tool=report.encoder_tool,
@@ -138,6 +132,10 @@ def with_report(record: ScenarioRecord, report: CommandReport) -> ScenarioRecord
 def with_content(record: ScenarioRecord, content: ContentComplexity | None) -> ScenarioRecord:
     """The record with its source's SI and TI."""
     return record if content is None else replace(record, **asdict(content))
+
+
+OF_THE_WORST = ("vmaf_percentile_1", "vmaf_minimum")
+"""Scores that are the minimum over the streams, and not the mean."""
 
 
 def with_scores(
@@ -152,16 +150,10 @@ def with_scores(
     qualities = [score.quality for score in best if score is not None]
     if not qualities or len(qualities) < len(best):
         qualities = []
+    values = {name: _all([getattr(quality, name) for quality in qualities]) for name in SCORES}
     return replace(
         record,
-        vmaf_score=_mean(_all([quality.vmaf for quality in qualities])),
-        vmaf_harmonic_mean=_mean(_all([quality.vmaf_harmonic_mean for quality in qualities])),
-        vmaf_percentile_1=min(_all([quality.vmaf_percentile_1 for quality in qualities]), default=None),
-        vmaf_minimum=min(_all([quality.vmaf_minimum for quality in qualities]), default=None),
-        psnr_score=_mean([quality.psnr_db for quality in qualities]),
-        ssim_score=_mean([quality.ssim for quality in qualities]),
-        xpsnr_score=_mean(_all([quality.xpsnr_db for quality in qualities])),
-        cambi_score=_mean(_all([quality.cambi for quality in qualities])),
+        **{name: min(found, default=None) if name in OF_THE_WORST else _mean(found) for name, found in values.items()},
         vmaf_model=qualities[0].vmaf_model if qualities else None,
         quality_tool=qualities[0].tool if qualities else None,
         quality_frames=min((quality.frames for quality in qualities), default=None),
@@ -178,19 +170,7 @@ def _rendition(variant: Variant, score: Score | None) -> RenditionRecord:
     if score is None:
         return record
     quality = score.quality
-    return replace(
-        record,
-        bitrate_bps=score.bits_per_second,
-        vmaf_score=quality.vmaf,
-        vmaf_harmonic_mean=quality.vmaf_harmonic_mean,
-        vmaf_percentile_1=quality.vmaf_percentile_1,
-        vmaf_minimum=quality.vmaf_minimum,
-        psnr_score=quality.psnr_db,
-        ssim_score=quality.ssim,
-        xpsnr_score=quality.xpsnr_db,
-        cambi_score=quality.cambi,
-        quality_frames=quality.frames,
-    )
+    return replace(record, bitrate_bps=score.bits_per_second, quality_frames=quality.frames, **scores_of(quality))
 
 
 def _all(values: Sequence[float | None]) -> list[float]:

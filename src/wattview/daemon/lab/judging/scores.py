@@ -31,25 +31,25 @@ class QualityFailed(Exception):
 
 
 class Quality(Struct, frozen=True, kw_only=True):
-    """The scores of ``frames`` compared frames. VMAF is None if the tool has no libvmaf. PSNR is in dB, over all planes
-    weighted by their size; SSIM likewise (``All``).
+    """The scores of ``frames`` compared frames, by a record's names for them. VMAF is None if the tool has no libvmaf.
+    PSNR is in dB, over all planes weighted by their size; SSIM likewise (``All``).
 
-    ``xpsnr_db`` is the minimum of the three planes' XPSNR, the summary that the filter's authors use: C. R. Helmrich et
-    al., "A Study of the Extended Perceptually Weighted Peak Signal-to-Noise Ratio (XPSNR) for Video Compression with
+    ``xpsnr_score`` is the minimum of the three planes' XPSNR, the summary that the filter's authors use: C. R. Helmrich
+    et al., "A Study of the Extended Perceptually Weighted Peak Signal-to-Noise Ratio (XPSNR) for Video Compression with
     Different Resolutions and Bit Depths", ITU Journal: ICT Discoveries 3 (2020). None if it was not requested or the
-    tool has no such filter. ``cambi`` is the mean over the frames, likewise.
+    tool has no such filter. ``cambi_score`` is the mean over the frames, likewise.
     """
 
     frames: int
-    psnr_db: float
-    ssim: float
-    vmaf: float | None = None
+    psnr_score: float
+    ssim_score: float
+    vmaf_score: float | None = None
     vmaf_harmonic_mean: float | None = None
     vmaf_percentile_1: float | None = None
     vmaf_minimum: float | None = None
     vmaf_model: str | None = None
-    xpsnr_db: float | None = None
-    cambi: float | None = None
+    xpsnr_score: float | None = None
+    cambi_score: float | None = None
     tool: str = ""
 
 
@@ -59,9 +59,11 @@ def read_scores(tool: Tool, folder: Path, stem: str) -> Quality:
     if not psnrs or len(psnrs) != len(ssims):
         words = last_words(folder / f"{stem.removesuffix(PART)}-reference.log")
         raise QualityFailed(f"{len(psnrs)} frames were compared; the reference decoder said: {words}")
-    scores = Quality(frames=len(psnrs), psnr_db=mean_psnr(psnrs), ssim=math.fsum(ssims) / len(ssims), tool=str(tool))
+    scores = Quality(
+        frames=len(psnrs), psnr_score=mean_psnr(psnrs), ssim_score=math.fsum(ssims) / len(ssims), tool=str(tool)
+    )
     if tool.xpsnr:
-        scores = replace(scores, xpsnr_db=_xpsnr(folder / f"{stem}-xpsnr.log"))
+        scores = replace(scores, xpsnr_score=_xpsnr(folder / f"{stem}-xpsnr.log"))
     if not tool.vmaf:
         return scores
     scores = replace(scores, vmaf_model=model_name(tool.model))
@@ -112,11 +114,11 @@ def _with_vmaf(scores: Quality, log: Path, *, cambi: bool) -> Quality:
     banding = [frame.metrics[name] for frame in frames if (name := _cambi(frame.metrics))]
     return replace(
         scores,
-        vmaf=math.fsum(values) / len(values),
+        vmaf_score=math.fsum(values) / len(values),
         vmaf_harmonic_mean=harmonic_mean(values),
         vmaf_percentile_1=percentile(values, 1.0),
         vmaf_minimum=values[0],
-        cambi=math.fsum(banding) / len(banding) if banding and cambi else None,
+        cambi_score=math.fsum(banding) / len(banding) if banding and cambi else None,
     )
 
 

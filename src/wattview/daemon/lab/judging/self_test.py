@@ -52,10 +52,10 @@ async def why_scores_are_wrong(encoder_ffmpeg: str, tool: Tool) -> str:
         scores = await quality.measure(tool, encoder_ffmpeg, clip, folder)
     if scores.frames != FRAMES:
         return f"{scores.frames} of {FRAMES} frames were compared"
-    if abs(scores.psnr_db - KNOWN_PSNR_DB) > PSNR_WITHIN_DB:
-        return f"PSNR {scores.psnr_db:.2f} dB where {KNOWN_PSNR_DB:.2f} dB is right"
-    if scores.vmaf is not None and scores.vmaf < LEAST_VMAF:
-        return f"VMAF {scores.vmaf:.1f} where more than {LEAST_VMAF:.0f} is right"
+    if abs(scores.psnr_score - KNOWN_PSNR_DB) > PSNR_WITHIN_DB:
+        return f"PSNR {scores.psnr_score:.2f} dB where {KNOWN_PSNR_DB:.2f} dB is right"
+    if scores.vmaf_score is not None and scores.vmaf_score < LEAST_VMAF:
+        return f"VMAF {scores.vmaf_score:.1f} where more than {LEAST_VMAF:.0f} is right"
     return ""
 
 

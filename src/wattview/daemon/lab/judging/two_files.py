@@ -18,6 +18,7 @@ from wattview.daemon.lab.judging.scores import Quality, QualityFailed
 from wattview.daemon.lab.judging.tool import find_tool, of_model, why_not_models
 from wattview.frame_rate import nearest_rate
 from wattview.model import ContentComplexity, RenditionRecord, Scenario
+from wattview.model.runs import scores_of
 
 
 async def why_not_compared(settings: Scenarios, capabilities: Capabilities | None = None) -> str:
@@ -76,11 +77,8 @@ async def compared(
             _raw(settings.ffmpeg, source, clip.pixel_format),
         )
     record = RenditionRecord(
-        stream=output.name, resolution=made.size, fps=fps, bitrate="", vmaf_score=scores.vmaf,
-        vmaf_harmonic_mean=scores.vmaf_harmonic_mean, vmaf_percentile_1=scores.vmaf_percentile_1,
-        vmaf_minimum=scores.vmaf_minimum, psnr_score=scores.psnr_db, ssim_score=scores.ssim,
-        xpsnr_score=scores.xpsnr_db, cambi_score=scores.cambi, quality_frames=scores.frames,
-    )  # fmt: skip
+        stream=output.name, resolution=made.size, fps=fps, bitrate="", quality_frames=scores.frames, **scores_of(scores)
+    )
     content = await content_of_file(capabilities, settings.ffmpeg, source)
     return scores, record, None if isinstance(content, str) else content
 
