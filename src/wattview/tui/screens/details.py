@@ -97,15 +97,15 @@ class PartView(View):
     @property
     def about(self) -> str:
         """What its events are about."""
-        raise NotImplementedError
+        return f"{self.KIND} {self.called}"
 
     @property
     def history_name(self) -> tuple[str, ...]:
-        raise NotImplementedError
+        return self.subject
 
     def age(self, now: float) -> float | None:
         """Seconds since it began."""
-        raise NotImplementedError
+        return None
 
     def facts(self, now: float) -> Parts:
         raise NotImplementedError

@@ -18,7 +18,7 @@ from wattview.tui.screens.details import EVENT_STYLES, EVENTS
 from wattview.tui.text import UNKNOWN, clock, moment, number
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
-from wattview.tui.widgets.pane import Pane, Parts, entitle, fit_height
+from wattview.tui.widgets.pane import Pane, Parts, entitle, fit_height, listed
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 
@@ -185,7 +185,7 @@ class ExportersScreen(View):
             *([("Missing", ", ".join(one.missing))] if one.missing else []),
             *([("Reason", one.reason)] if one.reason else []),
         ]  # fmt: skip
-        parts: Parts = [part for name, text in lines for part in ((f"{name:<9}", "$muted"), f"{text}\n")]
+        parts = listed(lines, 9)
         told = [line for line in self.dashboard.events if one.exporter in line.event.about]
         parts.append(("\nEvents\n", "bold"))
         for line in told[: -EVENTS - 1 : -1]:

@@ -125,13 +125,6 @@ class GpusScreen(PartView):
     def about(self) -> str:
         return self.called
 
-    @property
-    def history_name(self) -> tuple[str, ...]:
-        return self.subject
-
-    def age(self, now: float) -> float | None:
-        return None
-
     def facts(self, now: float) -> Parts:
         return gpu_facts(self._last) if self._last is not None else []
 

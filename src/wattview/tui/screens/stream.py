@@ -12,7 +12,7 @@ from wattview.tui.screens.details import DetailGraph, Details
 from wattview.tui.text import UNKNOWN, count, gib, mbit, number, span
 from wattview.tui.view import Picture
 from wattview.tui.widgets.column import Column
-from wattview.tui.widgets.pane import Parts
+from wattview.tui.widgets.pane import Parts, listed
 from wattview.tui.widgets.table import Table
 
 CLIENTS: tuple[Column[StreamClient], ...] = (
@@ -59,14 +59,6 @@ class StreamDetails(Details):
     @property
     def called(self) -> str:
         return "/".join(self.subject)
-
-    @property
-    def about(self) -> str:
-        return f"stream {self.called}"
-
-    @property
-    def history_name(self) -> tuple[str, ...]:
-        return self.subject
 
     def age(self, now: float) -> float | None:
         return self._last.uptime_seconds if self._last is not None else None
@@ -119,7 +111,4 @@ def stream_facts(one: Stream) -> Parts:
                     f"up {span(one.uptime_seconds)}"),
         ("Health", f"{count(one.dropped_frames)} frames dropped, audio and video {count(one.avsync_ms)} ms apart"),
     ]  # fmt: skip
-    parts: Parts = []
-    for name, value in facts:
-        parts += [(f"{name:<9}", "$muted"), f"{value}\n"]
-    return parts
+    return listed(facts, 9)

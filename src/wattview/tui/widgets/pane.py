@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
@@ -10,6 +12,11 @@ from wattview.foreign_text import clean
 
 Parts = list[str | tuple[str, str]]
 """Content of a pane: texts, and texts with a style."""
+
+
+def listed(facts: Iterable[tuple[str, str]], width: int) -> Parts:
+    """A line for each fact, the names in so many cells."""
+    return [part for name, value in facts for part in ((f"{name:<{width}}", "$muted"), f"{value}\n")]
 
 
 class Pane(Static):

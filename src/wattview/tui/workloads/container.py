@@ -6,7 +6,7 @@ from wattview.model import Container, Snapshot
 from wattview.model.quantities import counted
 from wattview.tui.screens.details import DetailGraph
 from wattview.tui.text import UNKNOWN, date, fit, gib, mbit, mib, number, span
-from wattview.tui.widgets.pane import Parts
+from wattview.tui.widgets.pane import Parts, listed
 from wattview.tui.workloads.processes import ProcessDetails
 
 
@@ -38,10 +38,6 @@ class ContainerDetails(ProcessDetails):
     @property
     def called(self) -> str:
         return self._last.name if self._last is not None else self.subject[0][:12]
-
-    @property
-    def about(self) -> str:
-        return f"container {self.called}"
 
     @property
     def history_name(self) -> tuple[str, ...]:
@@ -78,9 +74,7 @@ def container_facts(one: Container, now: float) -> Parts:
         facts.append((f"Network {nic.device}", f"{rates}; {totals}"))
     if not one.network:
         facts.append(("Network", "shared with the host or with another container, and counted there"))
-    parts: Parts = []
-    for name, value in facts:
-        parts += [(f"{name:<16}", "$muted"), f"{value}\n"]
+    parts = listed(facts, 16)
     if one.labels:
         parts.append(("Labels\n", "$muted"))
         for name, value in sorted(one.labels.items()):

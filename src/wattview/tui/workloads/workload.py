@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattview.model import Snapshot, Workload, workload_names
 from wattview.tui.screens.details import DetailGraph
 from wattview.tui.text import UNKNOWN, date, fit, mib, number, span
-from wattview.tui.widgets.pane import Parts
+from wattview.tui.widgets.pane import Parts, listed
 from wattview.tui.workloads.processes import ProcessDetails
 
 
@@ -33,10 +33,6 @@ class WorkloadDetails(ProcessDetails):
         return self._last.name if self._last is not None else self.subject[0]
 
     @property
-    def about(self) -> str:
-        return f"workload {self.called}"
-
-    @property
     def history_name(self) -> tuple[str, ...]:
         return workload_names(self._last) if self._last is not None else ("", self.called)
 
@@ -62,8 +58,4 @@ def workload_facts(one: Workload, now: float) -> Parts:
         ("CPU", f"{number(one.cpu_percent)} % of a core, {span(one.cpu_seconds_total)} of CPU time"),
         ("Memory", f"{mib(one.memory_bytes)} MiB"),
     ]
-    parts: Parts = []
-    for name, value in facts:
-        if value:
-            parts += [(f"{name:<16}", "$muted"), f"{value}\n"]
-    return parts
+    return listed([(name, value) for name, value in facts if value], 16)
