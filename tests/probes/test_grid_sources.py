@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.support.meter_server import Asked, MeterServer, Told
 from wattview.config import ConfigError, GridSettings, load
 from wattview.model import GridQuantity, GridSpan
 from wattview.model.power.grid import grid_kind
-from wattview.probes import SourceError
+from wattview.probes import SourceError, made
 from wattview.probes.grid.csv_file import CsvFile, rows_to_spans
 from wattview.probes.grid.entsoe import prices
 from wattview.probes.grid.source import MAX_SPANS
@@ -86,7 +85,7 @@ def asked(make_config: ConfigFactory, told: Any, quantity: GridQuantity = "carbo
         source = GridSettings(url=server.url, **settings)
         kind = grid_kind(source.kind)
         assert kind is not None
-        one = import_module(f"wattview.probes.grid.{kind.module}").make(source, make_config())
+        one = made("wattview.probes.grid", kind.place, source, make_config())
         return asyncio.run(one.spans(START, START + 2 * HOUR))[quantity]
 
 

@@ -10,10 +10,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Protocol, TypeVar
+from importlib import import_module
+from typing import Any, Protocol, TypeVar
 
 from wattview.decoding import Explained
 from wattview.model import ProbeState, Reading
+
+
+def made(package: str, place: str, *arguments: Any) -> Any:
+    """One of ``package.module.Class``, by its ``place`` (``module.Class``). Imported only then."""
+    module, _, name = place.partition(".")
+    return getattr(import_module(f"{package}.{module}"), name)(*arguments)
+
 
 R_co = TypeVar("R_co", bound=Reading, covariant=True)
 

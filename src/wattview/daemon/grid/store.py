@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from importlib import import_module
 
 from wattview.config import Config, GridSettings
 from wattview.daemon.events import tell
 from wattview.daemon.grid.cache import GridCache
 from wattview.model import Finding, GridPrices
 from wattview.model.power.grid import grid_kind
-from wattview.probes import SourceBroken, SourceError
+from wattview.probes import SourceBroken, SourceError, made
 from wattview.probes.grid.source import GridSource
 
 log = logging.getLogger("wattview.grid")
@@ -91,7 +90,7 @@ class GridStore:
     def _source(self, settings: GridSettings) -> GridSource:
         kind = grid_kind(settings.kind)
         assert kind is not None
-        source: GridSource = import_module(f"wattview.probes.grid.{kind.module}").make(settings, self._config)
+        source: GridSource = made("wattview.probes.grid", kind.place, settings, self._config)
         return source
 
     async def _ask(self, settings: GridSettings, source: GridSource) -> bool:

@@ -13,14 +13,14 @@ GridQuantity = Literal["carbon", "price"]
 
 
 class GridKind(NamedTuple):
-    """One kind of source. ``name`` is the value of ``kind`` in ``[[cost.grid]]``, ``words`` say what it is, ``module``
-    is a file in ``probes/grid/`` with ``make(settings, config)``. ``needs`` and ``takes`` are settings, ``url`` where
-    it answers unless these say another place, ``seconds`` how often it is asked. ``licence`` is that of its data.
-    ``whole``: an answer is all that it tells, and not the latest part."""
+    """One kind of source. ``name`` is the value of ``kind`` in ``[[cost.grid]]``, ``words`` say what it is, ``place``
+    is its file and class in ``probes/grid/``, made of ``(settings, config)``. ``needs`` and ``takes`` are settings,
+    ``url`` where it answers unless these say another place, ``seconds`` how often it is asked. ``licence`` is that of
+    its data. ``whole``: an answer is all that it tells, and not the latest part."""
 
     name: str
     words: str
-    module: str
+    place: str
     licence: str
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
@@ -33,12 +33,19 @@ KEY = ("token_file", "token_env", "ca_file", "url")
 
 GRIDS: tuple[GridKind, ...] = (
     GridKind(
-        "csv", "a CSV file", "csv_file", "yours", needs=("file",), takes=("factor", "per_kwh"), seconds=60.0, whole=True
+        "csv",
+        "a CSV file",
+        "csv_file.CsvFile",
+        "yours",
+        needs=("file",),
+        takes=("factor", "per_kwh"),
+        seconds=60.0,
+        whole=True,
     ),
     GridKind(
         "uk-carbon-intensity",
         "Carbon Intensity API of Great Britain",
-        "uk_carbon_intensity",
+        "uk_carbon_intensity.UkCarbonIntensity",
         "CC BY 4.0 (National Energy System Operator)",
         takes=("zone", "url", "ca_file"),
         url="https://api.carbonintensity.org.uk",
@@ -46,7 +53,7 @@ GRIDS: tuple[GridKind, ...] = (
     GridKind(
         "electricity-maps",
         "Electricity Maps",
-        "electricity_maps",
+        "electricity_maps.ElectricityMaps",
         "by your contract; the free tier is for one zone, not commercial, and names its source",
         needs=("zone",),
         takes=KEY,
@@ -55,7 +62,7 @@ GRIDS: tuple[GridKind, ...] = (
     GridKind(
         "entsoe",
         "ENTSO-E day-ahead prices",
-        "entsoe",
+        "entsoe.Entsoe",
         "CC BY 4.0 (ENTSO-E Transparency Platform)",
         needs=("zone",),
         takes=(*KEY, "factor", "per_kwh"),

@@ -20,15 +20,15 @@ WALL_WORDS: dict[WallSource, str] = {"meter": "by its meter", "calibrated": "cal
 class MeterKind(NamedTuple):
     """One kind of meter.
 
-    ``name`` is the value of ``kind`` in ``[[power.meters]]``; ``words`` describe it. ``module`` is a file in
-    ``probes/meters/``, which has ``make(settings, config)``. ``needs`` names its required settings, ``takes`` its
+    ``name`` is the value of ``kind`` in ``[[power.meters]]``; ``words`` describe it. ``place`` is its file and
+    class in ``probes/meters/``, made of ``(settings, config)``. ``needs`` names its required settings, ``takes`` its
     optional ones besides those of all meters. ``seconds`` is the default reading interval. ``accuracy_percent`` is the
     usual accuracy of such meters; None if it depends on what is behind it.
     """
 
     name: str
     words: str
-    module: str
+    place: str
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     seconds: float = 2.0
@@ -41,7 +41,7 @@ METERS: tuple[MeterKind, ...] = (
     MeterKind(
         "shelly",
         "a Shelly plug or energy meter",
-        "shelly",
+        "shelly.ShellyMeter",
         needs=("url",),
         takes=("outlets", *HTTP),
         accuracy_percent=1.0,
@@ -49,7 +49,7 @@ METERS: tuple[MeterKind, ...] = (
     MeterKind(
         "tasmota",
         "a plug with Tasmota",
-        "tasmota",
+        "tasmota.TasmotaMeter",
         needs=("url",),
         takes=("outlets", *HTTP),
         accuracy_percent=2.0,
@@ -57,17 +57,17 @@ METERS: tuple[MeterKind, ...] = (
     MeterKind(
         "redfish",
         "a server's BMC by Redfish",
-        "redfish",
+        "redfish.RedfishMeter",
         needs=("url",),
         takes=("outlets", *HTTP),
         seconds=10.0,
         accuracy_percent=5.0,
     ),
-    MeterKind("ipmi", "a server's BMC by IPMI (DCMI)", "ipmi", seconds=5.0, accuracy_percent=5.0),
+    MeterKind("ipmi", "a server's BMC by IPMI (DCMI)", "ipmi.IpmiMeter", seconds=5.0, accuracy_percent=5.0),
     MeterKind(
         "snmp",
         "a power strip by SNMP",
-        "snmp",
+        "snmp.SnmpMeter",
         needs=("url",),
         takes=("outlets", "token_file", "token_env"),
         seconds=5.0,
@@ -76,7 +76,7 @@ METERS: tuple[MeterKind, ...] = (
     MeterKind(
         "promql",
         "an expression of a Prometheus",
-        "promql",
+        "promql.PromqlMeter",
         needs=("url", "query"),
         takes=("energy_query", *HTTP),
         seconds=15.0,

@@ -23,7 +23,7 @@ HOUR = 3600.0
 
 
 class CsvFile:
-    def __init__(self, settings: GridSettings) -> None:
+    def __init__(self, settings: GridSettings, config: Config) -> None:
         self._settings = settings
         self._path = Path(settings.file).expanduser()
 
@@ -39,10 +39,6 @@ class CsvFile:
         except (OSError, UnicodeDecodeError) as error:
             raise SourceBroken(f"{self._path}: {getattr(error, 'strerror', None) or 'is not text'}") from None
         return rows_to_spans(text, str(self._path), self._settings)
-
-
-def make(settings: GridSettings, config: Config) -> CsvFile:
-    return CsvFile(settings)
 
 
 def rows_to_spans(text: str, name: str, settings: GridSettings) -> Spans:

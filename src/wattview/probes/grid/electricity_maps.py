@@ -39,6 +39,3 @@ class ElectricityMaps(OnlineSource):
             if hour.carbon_intensity is not None
         ]
         return {"carbon": plausible("carbon", found)}
-
-
-make = ElectricityMaps

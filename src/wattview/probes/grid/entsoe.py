@@ -49,9 +49,6 @@ class Entsoe(OnlineSource):
         return {"price": plausible("price", await asyncio.to_thread(prices, answer.body, self._settings))}
 
 
-make = Entsoe
-
-
 def prices(body: bytes, settings: GridSettings) -> list[GridSpan]:
     """The prices of one answer. Raises SourceBroken, with ENTSO-E's own reason where it gives one."""
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:

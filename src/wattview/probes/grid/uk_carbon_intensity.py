@@ -48,9 +48,6 @@ class UkCarbonIntensity(OnlineSource):
         return await asyncio.to_thread(lambda: _spans(self.decoded(answer, _Regional).data.data))
 
 
-make = UkCarbonIntensity
-
-
 def _spans(halves: list[_HalfHour]) -> Spans:
     found = []
     for half in halves:

@@ -121,9 +121,6 @@ class IpmiMeter:
                 return back.raw[: received.message.length]
 
 
-make = IpmiMeter
-
-
 def power_reading(answer: bytes) -> MeterAnswer:
     """Raises SourceError if there is none. Watts are integers; the mean over the BMC's own period changes with them."""
     if answer[:1] in (b"\xc1", b"\xd5"):

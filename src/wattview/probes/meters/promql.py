@@ -49,6 +49,3 @@ class PromqlMeter:
             raise SourceBroken(f"{query!r} gives {len(found)} series and not one", fix if found else "")
         value = found[0].points[-1][1] if found[0].points else math.nan
         return value if math.isfinite(value) else None
-
-
-make = PromqlMeter

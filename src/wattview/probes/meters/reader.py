@@ -8,12 +8,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from importlib import import_module
 
 from wattview.config import Config, MeterSettings
 from wattview.model import MeterReading
 from wattview.model.power.meters import MeterKind, meter_kind
-from wattview.probes import SourceBroken, SourceError
+from wattview.probes import SourceBroken, SourceError, made
 from wattview.probes.meters.answer import WallMeter
 from wattview.probes.meters.record import MeterRecord
 from wattview.probes.power.source import Moment, moment
@@ -26,8 +25,7 @@ ANSWER_SECONDS = 30.0
 
 def make_meter(settings: MeterSettings, config: Config) -> WallMeter:
     """The configured meter. Its kind is one of ``METERS``, as checked with the settings."""
-    kind = _kind(settings)
-    meter: WallMeter = import_module(f".{kind.module}", __package__).make(settings, config)
+    meter: WallMeter = made("wattview.probes.meters", _kind(settings).place, settings, config)
     return meter
 
 

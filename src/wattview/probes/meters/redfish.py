@@ -142,9 +142,6 @@ class RedfishMeter:
         return Outlet(place.chassis, watts, None if counted is None else counted * unit), step
 
 
-make = RedfishMeter
-
-
 def _at(resource: Any, *names: str) -> Any:
     for name in names:
         resource = resource.get(name) if isinstance(resource, Mapping) else None

@@ -83,9 +83,6 @@ class ShellyMeter:
         return together(outlets, wanted, JOULES_PER_WATT_HOUR / 1000)
 
 
-make = ShellyMeter
-
-
 def _gen1(meters: list[_Gen1Meter], joules: float) -> Iterator[Outlet]:
     for number, meter in enumerate(meters):
         if meter.total is not None:

@@ -133,9 +133,6 @@ class SnmpMeter:
         return {index.rpartition(".")[0]: value for index, value in rows.items() if index.rpartition(".")[2] == last}
 
 
-make = SnmpMeter
-
-
 def _scaled(value: int | None, unit: float, digits: dict[str, int], index: str, last: str) -> float | None:
     """Strips report -1 for what they cannot measure."""
     if value is None or value < 0:

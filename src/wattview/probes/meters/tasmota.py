@@ -63,9 +63,6 @@ class TasmotaMeter:
         return f"{command}&user={quote(user)}&password={quote(password)}" if colon else command
 
 
-make = TasmotaMeter
-
-
 def _answer(energy: _Energy, wanted: tuple[str, ...]) -> MeterAnswer:
     powers, totals = _list(energy.power), _list(energy.total)
     counts = totals if len(totals) == len(powers) else [None] * len(powers)

@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Set
 from functools import partial
-from importlib import import_module
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -21,6 +20,7 @@ from wattview.config import Config
 from wattview.config.node import NODE_COLLECTOR_LIST
 from wattview.exposition import Family, gauge, labels, parse_series
 from wattview.model import Fault, Reading
+from wattview.probes import made
 from wattview.probes.node.collector import Collector, NoSource
 
 log = logging.getLogger("wattview.node")
@@ -34,15 +34,8 @@ class CollectorEntry(NamedTuple):
     default: bool = True
 
 
-def _made(place: str, config: Config) -> Collector:
-    """Imported only if it is enabled."""
-    module, _, maker = place.partition(".")
-    collector: Collector = getattr(import_module(f"{__name__}.{module}"), maker)(config)
-    return collector
-
-
 COLLECTORS: tuple[CollectorEntry, ...] = tuple(
-    CollectorEntry(one.name, partial(_made, one.place), one.default) for one in NODE_COLLECTOR_LIST
+    CollectorEntry(one.name, partial(made, __name__, one.place), one.default) for one in NODE_COLLECTOR_LIST
 )
 
 
