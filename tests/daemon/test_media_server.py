@@ -21,8 +21,8 @@ from tests.support.nginx import Nginx, eventually
 from tests.support.streams import Publisher
 from wattview.daemon.media import nginx_config
 from wattview.daemon.media import server as media_server
-from wattview.daemon.media.nginx_config import configuration
-from wattview.daemon.media.server import ManagedRtmp, MediaServerError, choose_server
+from wattview.daemon.media.nginx_config import MediaServerError, configuration
+from wattview.daemon.media.server import ManagedRtmp, choose_server
 from wattview.probes.streams.nginx_rtmp import NginxRtmpProbe
 
 

@@ -46,7 +46,8 @@ from wattview.daemon.lab.run_journal import runs_directory
 from wattview.daemon.lab.runner import Runner
 from wattview.daemon.lab.window_readings import window_readings
 from wattview.daemon.lab.window_trail import Meters
-from wattview.daemon.media.server import ManagedRtmp, MediaServerError, choose_server
+from wattview.daemon.media.nginx_config import MediaServerError
+from wattview.daemon.media.server import ManagedRtmp, choose_server
 from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler
 from wattview.daemon.sd_notify import Supervisor
@@ -239,7 +240,7 @@ class Daemon:
         try:
             await server.start()
         except MediaServerError as error:
-            log.warning("no media server: %s%s", error.reason, f"; {error.fix}" if error.fix else "")
+            log.warning("no media server: %s", error)
             return server
         self._stack.push_async_callback(server.stop)
         log.info("media server: %s (statistics: %s)", server.rtmp_url, server.stat_url)

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from wattview.daemon import children
+from wattview.decoding import Explained
 
 LOOPBACK = "127.0.0.1"
 VERSION_SECONDS = 10.0
@@ -27,13 +28,8 @@ _APPLICATION = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
-class MediaServerError(Exception):
-    """The managed server cannot run. ``reason`` says why; ``fix`` says how to fix it, or is ""."""
-
-    def __init__(self, reason: str, fix: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.fix = fix
+class MediaServerError(Explained):
+    """The managed server cannot run."""
 
 
 def configuration(application: str, rtmp_port: int, stat_port: int, module: Path | None) -> str:

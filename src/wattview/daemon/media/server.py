@@ -27,8 +27,6 @@ from wattview.model import Finding
 from wattview.probes import SourceError, SourceRefused
 from wattview.probes.streams.probe import RtmpServerProbe, is_local
 
-__all__ = ["ManagedRtmp", "MediaServerError", "choose_server"]
-
 log = logging.getLogger("wattview.media_server")
 
 ServerState = Literal["stopped", "starting", "running", "restarting", "failed"]
