@@ -12,7 +12,8 @@ from wattview.config import Config
 from wattview.daemon.exporters.scrape import _merged
 from wattview.exposition import Family, labels, render
 from wattview.model import Gpu, GpusReading, PowerReading
-from wattview.probes.gpu.probe import GpuEnergy, GpuProbe, host_families
+from wattview.probes.gpu.families import host_families
+from wattview.probes.gpu.probe import GpuEnergy, GpuProbe
 
 NVML = labels(source="nvml")
 

@@ -14,7 +14,8 @@ from tests.support.stat_pages import META, client, page, stream
 from wattview.exposition import render
 from wattview.model import StreamsReading
 from wattview.probes import SourceBroken
-from wattview.probes.streams.nginx_rtmp import families, parse
+from wattview.probes.streams.families import families
+from wattview.probes.streams.nginx_rtmp_stat import parse
 
 
 def read(xml: bytes) -> StreamsReading:

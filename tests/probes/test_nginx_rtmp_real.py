@@ -12,7 +12,8 @@ from tests.support.streams import Player, Publisher
 from wattview.exposition import parse_series
 from wattview.model import Stream, StreamsReading
 from wattview.probes import SourceBroken, SourceError, SourceRefused
-from wattview.probes.streams.nginx_rtmp import NginxRtmpProbe, families
+from wattview.probes.streams.families import families
+from wattview.probes.streams.nginx_rtmp import NginxRtmpProbe
 
 
 def find(reading: StreamsReading, name: str) -> Stream | None:

@@ -28,7 +28,8 @@ from wattview.probes.streams import http as rtmp_http
 from wattview.probes.streams import mediamtx as mediamtx_probe
 from wattview.probes.streams import probe as rtmp_server
 from wattview.probes.streams import srs as srs_probe
-from wattview.probes.streams.mediamtx import MediaMtxProbe, families
+from wattview.probes.streams.families import families
+from wattview.probes.streams.mediamtx import MediaMtxProbe
 from wattview.probes.streams.probe import RtmpServerProbe
 from wattview.probes.streams.srs import SrsProbe
 

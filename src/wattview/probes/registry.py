@@ -16,9 +16,11 @@ from wattview.exposition import Family
 from wattview.probes import Probe, host, node, store
 from wattview.probes.containers import docker_stats_families
 from wattview.probes.containers import probe as containers
+from wattview.probes.gpu import families as gpu_families
 from wattview.probes.gpu import probe as gpu
 from wattview.probes.meters import wall
 from wattview.probes.power import probe as power
+from wattview.probes.streams import families as stream_families
 from wattview.probes.streams import probe as rtmp_server
 from wattview.probes.workloads import families as workload_families
 from wattview.probes.workloads import probe as workloads
@@ -161,7 +163,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
         (
             ExporterView(
                 "nginx_rtmp",
-                rtmp_server.families,
+                stream_families.families,
                 frozenset(
                     {
                         "nginx_rtmp_streams",
@@ -193,7 +195,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
         (
             ExporterView(
                 "gpu",
-                gpu.families,
+                gpu_families.families,
                 frozenset(
                     {
                         "DCGM_FI_DEV_POWER_USAGE",
@@ -215,7 +217,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
             ),
             ExporterView(
                 "rapl",
-                gpu.host_families,
+                gpu_families.host_families,
                 frozenset({"wattview_host_power_watts", "wattview_host_energy_joules_total"}),
             ),
         ),

@@ -12,11 +12,8 @@ from wattview.config import Config
 from wattview.model import Fault, Gpu, GpusReading
 from wattview.probes import SourceAbsent, SourceError
 from wattview.probes.gpu.drm import DrmGpus
-from wattview.probes.gpu.families import families, host_families
 from wattview.probes.gpu.nvml import NvmlGpus, unread_gpu
 from wattview.probes.plausible import GPU_WATTS
-
-__all__ = ["GpuProbe", "families", "host_families"]
 
 SLACK_SECONDS = 1.0
 """Added to an interval before its power is judged: a GPU's counter moves in steps."""

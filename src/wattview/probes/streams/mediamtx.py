@@ -20,11 +20,8 @@ from wattview.fetch import Site
 from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes import SourceError
 from wattview.probes.streams import http as rtmp_http
-from wattview.probes.streams.families import families
 from wattview.probes.streams.kind import MAX_STREAMS, StreamServer, too_many
 from wattview.probes.streams.rates import total
-
-__all__ = ["MediaMtxProbe", "families", "parse"]
 
 _PAGE = 500
 _MAX_PAGES = 20

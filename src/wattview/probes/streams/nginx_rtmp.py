@@ -15,12 +15,9 @@ from wattview.fetch import OPEN, Access, Site
 from wattview.model import Fault, Stream, StreamsReading
 from wattview.probes import SourceAbsent
 from wattview.probes.streams import http as rtmp_http
-from wattview.probes.streams.families import families
 from wattview.probes.streams.kind import StreamServer
 from wattview.probes.streams.nginx_rtmp_stat import ONE_WORKER, merge, parse, without_relays
 from wattview.probes.streams.rates import StreamRates, total
-
-__all__ = ["NginxRtmpProbe", "families", "parse"]
 
 WORKER_KEPT_SECONDS = 30.0
 """How long a silent worker process is assumed to be alive."""

@@ -13,11 +13,8 @@ from wattview.config import Config, ConfigError, Streams
 from wattview.model import StreamsReading
 from wattview.probes import Probe, SourceAbsent, SourceError, SourceRefused
 from wattview.probes.streams import mediamtx, nginx_rtmp, srs
-from wattview.probes.streams.families import families
 from wattview.probes.streams.http import Silent, access, fail_if_closed
 from wattview.probes.streams.kind import StreamServer
-
-__all__ = ["SERVERS", "RtmpServerProbe", "families"]
 
 SERVERS: tuple[StreamServer, ...] = (nginx_rtmp.SERVER, mediamtx.SERVER, srs.SERVER)
 

@@ -21,12 +21,9 @@ from wattview.fetch import Fetched, Site
 from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes import SourceBroken, SourceError
 from wattview.probes.streams import http as rtmp_http
-from wattview.probes.streams.families import families
 from wattview.probes.streams.kind import MAX_STREAMS, StreamServer, too_many
 from wattview.probes.streams.nginx_rtmp_stat import merge
 from wattview.probes.streams.rates import total
-
-__all__ = ["SrsProbe", "families", "parse"]
 
 _PAGE = 500
 _MAX_PAGES = 20
