@@ -32,6 +32,7 @@ from wattview.model import (
     Measurements,
     PowerAccount,
     PowerPrediction,
+    Question,
     RecordingRequest,
     Run,
     RunComparison,
@@ -284,22 +285,19 @@ class Client:
         query = {"first": first, "second": second, "quality": quality, "machine": machine, "runs": ",".join(runs)}
         return await self._get("/api/v1/curves", CurveComparison, query, seconds=60.0)
 
-    async def predict(
-        self,
-        streams: int, resolutions: Sequence[str] = ("1280x720",), fps: float = 30.0, *, bitrates: Sequence[str] = (),
-        source: str = "", spatial: float | None = None, temporal: float | None = None, encoder: str = "",
-        preset: str = "", extrapolate: bool = False, machine: str = "", runs: Sequence[str] = (),
-    ) -> PowerPrediction:  # fmt: skip
-        """The power of a setting between measured ones. Several resolutions are a ladder, with a bitrate for each.
+    async def predict(self, question: Question, runs: Sequence[str] = ()) -> PowerPrediction:
+        """The power of a setting between measured ones.
 
-        Raises CallRefused (422) outside of the measured range, unless ``extrapolate`` is true.
+        Raises CallRefused (422) outside of the measured range, unless the question asks to extrapolate.
         """
         query = {
-            "streams": str(streams), "resolution": ",".join(resolutions), "fps": repr(fps), "encoder": encoder,
-            "preset": preset, "extrapolate": str(extrapolate).lower(), "machine": machine, "runs": ",".join(runs),
-            "bitrate": ",".join(bitrates), "source": source,
-            **{name: repr(value) for name, value in (("si", spatial), ("ti", temporal)) if value is not None},
+            "streams": str(question.streams), "resolution": ",".join(question.resolutions), "fps": repr(question.fps),
+            "bitrate": ",".join(question.bitrates), "source": question.source, "encoder": question.encoder,
+            "preset": question.preset, "extrapolate": str(question.extrapolate).lower(), "machine": question.machine,
+            "runs": ",".join(runs),
         }  # fmt: skip
+        content = {"si": question.spatial, "ti": question.temporal}
+        query |= {name: repr(value) for name, value in content.items() if value is not None}
         return await self._get("/api/v1/prediction", PowerPrediction, query, seconds=60.0)
 
     async def wall_samples(self, after: float, meter: str = "") -> WallSamples:

@@ -17,6 +17,7 @@ from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.measured_runs import baseline, scenario, write_runs
 from wattview.cli.commands import main
 from wattview.client import CallRefused, Client
+from wattview.model import Question
 
 A, B, BROKEN, FOREIGN = "20260101_120000", "20260101_130000", "20260101_140000", "20250101_000000"
 SWEEP = "20260101_150000"
@@ -132,11 +133,11 @@ async def test_two_encoders_are_compared_over_their_bitrates(client: Client) -> 
 
 async def test_the_power_between_two_measured_loads_is_predicted(client: Client) -> None:
     """20 W idle and 10 W a stream of 720p at 2 Mbit/s."""
-    found = await client.predict(3, runs=[SWEEP], preset="ultrafast")
+    found = await client.predict(Question(streams=3, preset="ultrafast"), [SWEEP])
     assert found.watts == pytest.approx(50.0, abs=1e-6)
     assert found.fit.settings == 4
     assert found.extrapolated is False
-    beyond = await client.predict(9, runs=[SWEEP], preset="ultrafast", extrapolate=True)
+    beyond = await client.predict(Question(streams=9, preset="ultrafast", extrapolate=True), [SWEEP])
     assert (beyond.extrapolated, beyond.watts) == (True, pytest.approx(110.0, abs=1e-6))
 
 

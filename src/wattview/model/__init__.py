@@ -111,6 +111,7 @@ from wattview.model.sweeps import (
     MeasuredLoad,
     PowerFit,
     PowerPrediction,
+    Question,
 )
 from wattview.model.workloads import (
     WORKLOAD_NAMES,

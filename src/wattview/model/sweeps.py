@@ -90,6 +90,28 @@ class Load(Struct, frozen=True):
     temporal: float | None = None
 
 
+DEFAULT_RESOLUTION, DEFAULT_FPS = "1280x720", 30.0
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """The setting to predict: a number of streams, each with a picture of each of these ``resolutions`` (a ladder has
+    several) and a bitrate for each; () assumes those of the measured settings. ``source`` names a measured source,
+    whose content is assumed; ``spatial`` and ``temporal`` (mean SI and TI) describe any other. ``encoder`` and
+    ``preset`` select measurements ("" selects all); ``extrapolate`` allows an answer outside of the measured range."""
+
+    streams: int
+    resolutions: tuple[str, ...] = (DEFAULT_RESOLUTION,)
+    fps: float = DEFAULT_FPS
+    bitrates: tuple[str, ...] = ()
+    source: str = ""
+    spatial: float | None = None
+    temporal: float | None = None
+    encoder: str = ""
+    preset: str = ""
+    machine: str = ""
+    extrapolate: bool = False
+
+
 class PowerFit(Struct, frozen=True, kw_only=True):
     """``watts = base_watts + watts_per_stream x streams + joules_per_megapixel x megapixels a second``, where
     ``content_joules`` add to each megapixel: so much for each doubling of the bits per pixel above 0.1

@@ -29,28 +29,7 @@ from wattview.analysis.sweeps.loads import IDLE, load_of, measured, stream_load
 from wattview.analysis.sweeps.machines import of_one_machine
 from wattview.analysis.windows.energy import NoData
 from wattview.analysis.windows.remarks import NOT_IDLE
-from wattview.model import Load, PowerFit, PowerPrediction, ScenarioRecord, ScenarioResult, Setting
-
-DEFAULT_RESOLUTION, DEFAULT_FPS = "1280x720", 30.0
-
-
-class Question(Struct, frozen=True, kw_only=True):
-    """The setting to predict: a number of streams, each with a picture of each of these ``resolutions`` (a ladder has
-    several) and a bitrate for each; () assumes those of the measured settings. ``source`` names a measured source,
-    whose content is assumed; ``spatial`` and ``temporal`` (mean SI and TI) describe any other. ``encoder`` and
-    ``preset`` select measurements ("" selects all); ``extrapolate`` allows an answer outside of the measured range."""
-
-    streams: int
-    resolutions: tuple[str, ...] = (DEFAULT_RESOLUTION,)
-    fps: float = DEFAULT_FPS
-    bitrates: tuple[str, ...] = ()
-    source: str = ""
-    spatial: float | None = None
-    temporal: float | None = None
-    encoder: str = ""
-    preset: str = ""
-    machine: str = ""
-    extrapolate: bool = False
+from wattview.model import Load, PowerFit, PowerPrediction, Question, ScenarioRecord, ScenarioResult, Setting
 
 
 def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPrediction:

@@ -273,9 +273,10 @@ def predict_from_results(
     Example:
       wattview results predict --streams 3 --resolution 1280x720 --fps 30 --bitrate 2500k
     """  # fmt: skip
-    from wattview.analysis.sweeps.prediction import DEFAULT_RESOLUTION, Question
     from wattview.cli.results.predict import print_prediction
     from wattview.cli.results.source import read_results
+    from wattview.model import Question
+    from wattview.model.sweeps import DEFAULT_RESOLUTION
 
     question = Question(resolutions=resolutions or (DEFAULT_RESOLUTION,), **asked)
     print_prediction(asyncio.run(read_results(options.config(), ids)), question, as_json)

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import click
 
-from wattview.analysis.sweeps.prediction import Question, predict
+from wattview.analysis.sweeps.prediction import predict
 from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
-from wattview.model import PowerPrediction, RunResult
+from wattview.model import PowerPrediction, Question, RunResult
 
 
 def print_prediction(runs: Iterable[RunResult], question: Question, as_json: bool) -> None:

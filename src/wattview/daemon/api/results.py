@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from wattview.analysis.sweeps.advice import WORDS, AdviceTarget, advise
 from wattview.analysis.sweeps.comparison import compare_runs
-from wattview.analysis.sweeps.prediction import DEFAULT_FPS, DEFAULT_RESOLUTION, Question, predict
+from wattview.analysis.sweeps.prediction import predict
 from wattview.analysis.sweeps.rd_curves import compare_curves
 from wattview.analysis.sweeps.side_by_side import measurements, side_by_side
 from wattview.analysis.windows.energy import NoData
@@ -26,11 +26,13 @@ from wattview.model import (
     CurveComparison,
     Measurements,
     PowerPrediction,
+    Question,
     RunComparison,
     RunResult,
     ScenarioResult,
     SideBySide,
 )
+from wattview.model.sweeps import DEFAULT_FPS, DEFAULT_RESOLUTION
 from wattview.report.page import html_report
 from wattview.report.tables import csv_text
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
+from msgspec.structs import replace
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -13,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Label, Select
 
 from wattview.client import CallRefused, Client, ClientError
-from wattview.model import Load, MeasuredLoad, PowerPrediction, Setting
+from wattview.model import Load, MeasuredLoad, PowerPrediction, Question, Setting
 from wattview.tui.plots.panel import Plot
 from wattview.tui.plots.plot import SERIES, Axis, Caption, Chart, PlotLine
 from wattview.tui.results.question import NARROWER, PATIENCE_SECONDS, QuestionPage, refused
@@ -28,23 +29,8 @@ BEYOND_CHOICES = (("no answer", WITHIN), ("a guess", BEYOND))
 
 OUTSIDE = "Measure it (n), or extrapolate with Beyond (tab)."
 
-ASKED = "asked"
 
-
-class WantedLoad(NamedTuple):
-    """The question in the API's form."""
-
-    streams: int
-    resolutions: tuple[str, ...]
-    fps: float
-    bitrates: tuple[str, ...] = ()
-    source: str = ""
-    encoder: str = ""
-    preset: str = ""
-    extrapolate: bool = False
-
-
-def wanted(fields: Mapping[str, str]) -> tuple[WantedLoad | None, str]:
+def wanted(fields: Mapping[str, str]) -> tuple[Question | None, str]:
     """The question in the fields, or what is wrong with it."""
     try:
         streams = int(fields["streams"])
@@ -65,7 +51,10 @@ def wanted(fields: Mapping[str, str]) -> tuple[WantedLoad | None, str]:
     if len(bitrates) not in (0, len(resolutions)):
         return None, "Bitrate: such as 2500k, one for each picture"
     source, encoder, preset = (fields[name].strip() for name in ("source", "encoder", "preset"))
-    return WantedLoad(streams, resolutions, fps, bitrates, source, encoder, preset, fields["beyond"] == BEYOND), ""
+    return Question(
+        streams=streams, resolutions=resolutions, fps=fps, bitrates=bitrates, source=source, encoder=encoder,
+        preset=preset, extrapolate=fields["beyond"] == BEYOND,
+    ), ""  # fmt: skip
 
 
 COLUMNS: tuple[Column[MeasuredLoad], ...] = (
@@ -161,29 +150,28 @@ class Predict(QuestionPage):
         self._ask(client, wish)
 
     @work(exclusive=True, exit_on_error=False)
-    async def _ask(self, client: Client, wish: WantedLoad) -> None:
+    async def _ask(self, client: Client, wish: Question) -> None:
         await asyncio.sleep(PATIENCE_SECONDS)
-        asked: dict[str, Any] = {**wish._asdict(), "runs": self.runs}
         why: ClientError | None = None
         try:
-            self._found = await client.predict(**asked)
+            self._found = await client.predict(wish, self.runs)
         except ClientError as error:
             why, self._found = error, None
         if isinstance(why, CallRefused) and not wish.extrapolate:
-            self._found = await self._measured(client, asked)
+            self._found = await self._measured(client, wish)
         self._answered = why is None
         hint = OUTSIDE if self._found is not None else NARROWER
         self.query_one(".answer", Pane).put(*(self._answer(wish) if why is None else refused(why, hint)))
         self._show()
 
-    async def _measured(self, client: Client, asked: dict[str, Any]) -> PowerPrediction | None:
+    async def _measured(self, client: Client, wish: Question) -> PowerPrediction | None:
         """The measured range, for a question without an answer."""
         try:
-            return await client.predict(**{**asked, "extrapolate": True})
+            return await client.predict(replace(wish, extrapolate=True), self.runs)
         except ClientError:
             return None
 
-    def _answer(self, wish: WantedLoad) -> Parts:
+    def _answer(self, wish: Question) -> Parts:
         found = self._found
         assert found is not None
         asked = f"{wish.streams} x {', '.join(wish.resolutions)} {wish.fps:g} fps"
