@@ -57,7 +57,7 @@ def run_gate(
         report = _report(baseline, candidate, bounds, allow_missing, allow_other_machine)
         for path, text in ((junit, junit_xml(report, allow_missing)), (markdown, markdown_summary(report))):
             if path is not None:
-                _write(path, text)
+                term.write(path, text.encode())
     except click.ClickException as error:
         error.exit_code = WRONG  # type: ignore[misc]
         raise
@@ -176,13 +176,6 @@ def _exported(path: Path) -> RunResult | None:
     if len(found) != 1:
         raise click.ClickException(f"{path}: holds {len(found)} runs; export only one")
     return found[0]
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror}") from None
 
 
 def _print(report: GateReport) -> None:

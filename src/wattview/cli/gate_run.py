@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from wattview.analysis.results import is_baseline
 from wattview.cli.attach import with_daemon
-from wattview.cli.run import followed, started
+from wattview.cli.run import followed
 from wattview.client import Client
 from wattview.config import Config
 from wattview.daemon.lab.suite import load_suite
@@ -72,7 +72,7 @@ def _plain(one: ScenarioResult, prefix: str) -> ScenarioResult:
 
 
 async def _result(client: Client, request: RunRequest) -> RunResult:
-    run = await followed(client, await started(client, request))
+    run = await followed(client, await client.start_run(request))
     if run.results_id is None or run.state != "done":
         raise click.ClickException(f"run {run.id} {run.state}: {run.error or 'it has no results'}")
     return await client.result(run.results_id)

@@ -18,7 +18,7 @@ from wattview.cli import terminal as term
 from wattview.cli.headline import headline
 from wattview.cli.progress import progress_bars
 from wattview.cli.results.show import print_result
-from wattview.client import CallRefused, Client, ClientError
+from wattview.client import Client, ClientError
 from wattview.foreign_text import one_line
 from wattview.model import EncoderStatus, Run, RunRequest, Scenario
 from wattview.model.run_request import WrongField, run_request
@@ -80,7 +80,7 @@ async def print_encoders(client: Client) -> None:
 
 async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> bool:
     """Starts the run, follows it to its end, prints its result. Ctrl-C stops the run. True on success."""
-    run = await started(client, request)
+    run = await client.start_run(request)
     if run.pushes_to:
         term.say(f"pushing to {run.pushes_to}", err=True)
     try:
@@ -100,14 +100,6 @@ async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> b
         term.say(term.bad(f"run {run.id} {run.state}: {run.error}"), err=True)
     scenarios = [scenario.record for scenario in result.scenarios]
     return run.state == "done" and all(record.status in (None, "done") for record in scenarios)
-
-
-async def started(client: Client, request: RunRequest) -> Run:
-    """A run that has begun. Raises click.ClickException if it is refused."""
-    try:
-        return await client.start_run(request)
-    except CallRefused as error:
-        raise click.ClickException(str(error)) from None
 
 
 async def followed(client: Client, run: Run) -> Run:

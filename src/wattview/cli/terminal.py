@@ -9,11 +9,13 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from wattview.decoding import Explained
 from wattview.foreign_text import clean, json_escaped, one_line
 from wattview.model.quantities import Quantity
 
@@ -39,6 +41,14 @@ def say(text: str = "", *, err: bool = False) -> None:
     click.echo(coloured(text), err=err)
 
 
+def write(path: Path, data: bytes) -> None:
+    """Writes what was asked for into a file. Raises click.ClickException."""
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from None
+
+
 def coloured(text: str) -> str:
     """The lines as ``say`` prints them."""
     text = clean(text, keep="\n" + "".join(_CODES))
@@ -56,6 +66,8 @@ class SafeGroup(click.Group):
         except click.ClickException as error:
             error.message = clean(error.message)  # type: ignore[misc]
             raise
+        except Explained as error:
+            raise click.ClickException(clean(str(error))) from None
 
 
 def table(

@@ -12,6 +12,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal
 
+from wattview.decoding import Explained
+
 Points = Sequence[tuple[float, float]]
 
 MAX_GAP_SECONDS = 60.0
@@ -38,12 +40,8 @@ in between is unknown. The joules counter, which starts at 0 with each daemon, i
 miss the energy used while no daemon ran."""
 
 
-class NoData(Exception):
-    """These samples do not give the figure. ``reason`` is shown to users."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+class NoData(Explained):
+    """These samples do not give the figure."""
 
 
 def counter_increase(

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from wattview.analysis.results import is_baseline
 from wattview.cli import terminal as term
-from wattview.cli.run import followed, started
+from wattview.cli.run import followed
 from wattview.cli.terminal import json_text
 from wattview.client import Client
 from wattview.model import RunRequest, Scenario, ScenarioResult
@@ -108,7 +108,7 @@ async def _measured(
 ) -> tuple[CapacityStep, float | None]:
     """One step, and the power of its baseline, if it has one."""
     named = replace(scenario, name=f"{scenario.name} {streams}x", streams=streams)
-    run = await followed(client, await started(client, RunRequest(scenarios=[named], baseline=baseline)))
+    run = await followed(client, await client.start_run(RunRequest(scenarios=[named], baseline=baseline)))
     if run.results_id is None:
         raise click.ClickException(f"run {run.id} {run.state}: {run.error or 'it has no results'}")
     result = await client.result(run.results_id)

@@ -20,7 +20,6 @@ from wattview.cli.measure.child import CommandTimes
 from wattview.cli.measure.gpu_time import followed
 from wattview.cli.progress import progress_bars
 from wattview.cli.results.show import OF_COMMANDS, print_result
-from wattview.cli.run import started
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
 from wattview.daemon.lab.client_window import WAITING
@@ -146,7 +145,7 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
             return status
     scenarios = [window(command.name, "command") for command in asked.commands]
     request = RunRequest(scenarios=scenarios, baseline=asked.baseline, repeat=asked.repeat, alternate=True)
-    run = await started(client, request)
+    run = await client.start_run(request)
     try:
         status = await _windows(client, config, asked, run, capabilities)
     except asyncio.CancelledError:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from wattview.cli import terminal as term
 from wattview.cli.results.show import print_result
 from wattview.cli.run import follow
-from wattview.client import CallRefused, Client, ClientError
+from wattview.client import Client, ClientError
 from wattview.model import RecordingRequest, Run, RunRequest, RunResult
 from wattview.model.scenarios import LONGEST_SECONDS, window
 
@@ -65,10 +65,7 @@ def moment_of(text: str, now: datetime) -> float:
 
 async def record(client: Client, asked: Recording, as_json: bool) -> bool:
     """Records, prints what was used by whom. Ctrl-C ends a recording early and keeps it. True if all is well."""
-    try:
-        run = await (_past(client, asked) if asked.window else _from_now(client, asked))
-    except CallRefused as error:
-        raise click.ClickException(str(error)) from None
+    run = await (_past(client, asked) if asked.window else _from_now(client, asked))
     if run.results_id is None:
         term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)
         return False

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import click
-
 from wattview.analysis.sweeps.advice import AdviceTarget, advise
 from wattview.analysis.sweeps.confidence import level_text
-from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.model import Advice, Choice, RunResult
@@ -20,10 +17,7 @@ MOST_REJECTED = 12
 def print_advice(runs: Iterable[RunResult], target: AdviceTarget, objective: str, machine: str, as_json: bool) -> bool:
     """Prints the advice from all scenarios of these runs. True if a measured setting meets the target."""
     scenarios = [scenario for run in runs for scenario in run.scenarios]
-    try:
-        advice = advise(scenarios, target, objective, machine)
-    except NoData as lack:
-        raise click.ClickException(lack.reason) from None
+    advice = advise(scenarios, target, objective, machine)
     if as_json:
         term.say(json_text(advice))
         return advice.best is not None

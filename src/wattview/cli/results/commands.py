@@ -98,13 +98,9 @@ def plot_result(options: Options, id: str | None, kind: str) -> None:
       wattview results plot
       wattview results plot 20261124_101500 --kind front
     """
-    from wattview.analysis.windows.energy import NoData
     from wattview.cli.results.plot import plot
 
-    try:
-        term.say(asyncio.run(plot(options.config(), id, kind)))
-    except NoData as lack:
-        raise click.ClickException(lack.reason) from None
+    term.say(asyncio.run(plot(options.config(), id, kind)))
 
 
 @results.command("compare")
@@ -319,7 +315,4 @@ def export_results(options: Options, ids: tuple[str, ...], kind: str, output: Pa
     if output is None:
         sys.stdout.buffer.write(data)
         return
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise click.ClickException(f"{output}: {error.strerror}") from None
+    term.write(output, data)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import click
-
 from wattview.analysis.sweeps.curve_words import PRICES
 from wattview.analysis.sweeps.rd_curves import QUALITIES, compare_curves
-from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
@@ -19,10 +16,7 @@ from wattview.model.quantities import QUANTITIES, Quantity
 def print_curves(runs: Iterable[RunResult], first: str, second: str, quality: str, machine: str, as_json: bool) -> bool:
     """Prints the differences, from all scenarios of these runs. True if there is one."""
     scenarios = [scenario for run in runs for scenario in run.scenarios]
-    try:
-        found = compare_curves(scenarios, first=first, second=second, quality=quality, machine=machine)
-    except NoData as lack:
-        raise click.ClickException(lack.reason) from None
+    found = compare_curves(scenarios, first=first, second=second, quality=quality, machine=machine)
     if as_json:
         term.say(json_text(found))
     else:

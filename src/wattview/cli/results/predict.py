@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import click
-
 from wattview.analysis.sweeps.prediction import predict
-from wattview.analysis.windows.energy import NoData
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.model import PowerPrediction, Question, RunResult
 
 
 def print_prediction(runs: Iterable[RunResult], question: Question, as_json: bool) -> None:
-    """Prints the prediction, from all scenarios of these runs. Raises click.ClickException if there is none."""
-    try:
-        found = predict([scenario for run in runs for scenario in run.scenarios], question)
-    except NoData as lack:
-        raise click.ClickException(lack.reason) from None
+    """Prints the prediction, from all scenarios of these runs. Raises NoData if there is none."""
+    found = predict([scenario for run in runs for scenario in run.scenarios], question)
     term.say(json_text(found) if as_json else _text(found, question))
 
 
