@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
 from msgspec import Struct
@@ -19,7 +19,6 @@ from wattview.model import RecordingRequest, Run, RunRequest, RunResult
 from wattview.model.scenarios import LONGEST_SECONDS, window
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII)
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
 
 END_TRIES = 3
 
@@ -53,14 +52,12 @@ def seconds_of(text: str) -> float:
 def moment_of(text: str, now: datetime) -> float:
     """``20:00`` (the last one that is over) or ``2026-11-29T20:00`` in this machine's time, as Unix seconds. Raises
     click.BadParameter."""
-    clock = _CLOCK.fullmatch(text.strip())
+    from wattview.tui.time_travel import playback
+
     try:
-        if clock is None:
-            return datetime.fromisoformat(text.strip()).timestamp()
-        at = now.replace(hour=int(clock[1]), minute=int(clock[2]), second=int(clock[3] or 0), microsecond=0)
-    except ValueError:
+        return playback.moment_of(text, now.timestamp())
+    except playback.NoTime:
         raise click.BadParameter(f"{text!r} is not a time such as 20:00 or 2026-11-29T20:00") from None
-    return (at if at <= now else at - timedelta(days=1)).timestamp()
 
 
 async def record(client: Client, asked: Recording, as_json: bool) -> bool:
