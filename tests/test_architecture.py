@@ -31,7 +31,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "probes": (
         "config", "decoding", "exposition", "fetch", "foreign_text", "gc_tuning", "model", "promql", "whole_file",
     ),
-    "analysis": ("config", "exposition", "model"),
+    "analysis": ("config", "decoding", "exposition", "model"),
     "report": ("analysis", "axis", "foreign_text", "model"),
     "line_stream": ("fetch",),
     "client": ("decoding", "fetch", "foreign_text", "kept_connections", "line_stream", "model"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import ConfigFactory
 from tests.support.meter_server import Asked, MeterServer, Told
-from wattview.config import ConfigError, GridSettings, load
+from wattview.config import Config, ConfigError, GridSettings, load
 from wattview.model import GridQuantity, GridSpan
 from wattview.model.power.grid import grid_kind
 from wattview.probes import SourceError, made
@@ -244,7 +244,7 @@ async def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
     link = tmp_path / "endless"
     link.symlink_to("/dev/zero")
     for path in (fifo, link, tmp_path):
-        source = CsvFile(GridSettings(kind="csv", file=str(path)))
+        source = CsvFile(GridSettings(kind="csv", file=str(path)), Config())
         with pytest.raises(SourceError):
             async with asyncio.timeout(5):
                 await source.spans(0.0, 1.0)
