@@ -10,7 +10,8 @@ import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
 from textual.command import CommandList, CommandPalette
-from textual.widgets import Static
+from textual.events import Key
+from textual.widgets import Input, Static
 
 from tests.support.dashboard import (
     NOW,
@@ -176,6 +177,26 @@ async def test_a_filter_narrows_while_it_is_typed_and_escape_drops_it(daemon: Sc
         assert pilot.app.screen.query_one("#containers").row.container.name == "transcoder-b"
         await pilot.press("slash", "escape")
         await until(pilot, lambda: "Containers 6" in screen_text(pilot.app))
+
+
+@pytest.mark.parametrize(
+    ("keys", "typed"),
+    [
+        (["3", "slash", *"type"], "type"),
+        (["4", "slash", *"rex", "backspace"], "re"),
+        (["at", *"1430"], "1430"),
+        (["ctrl+p", *"theme"], "theme"),
+        (["n", "tab", *"quiet"], "quiet"),
+    ],
+)
+async def test_keys_that_come_all_at_once_go_where_the_keys_before_them_lead(
+    daemon: ScriptedDaemon, keys: list[str], typed: str
+) -> None:
+    async with opened(daemon) as pilot:
+        for key in keys:
+            pilot.app.post_message(Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: isinstance(pilot.app.focused, Input) and pilot.app.focused.value == typed)
+        assert not pilot.app._notifications, "no letter was a key of the table: e exports, y copies"
 
 
 async def test_a_container_opens_with_its_limits_labels_and_history(daemon: ScriptedDaemon) -> None:

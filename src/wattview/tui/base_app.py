@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
@@ -67,6 +69,7 @@ class BaseApp(App[str]):
             self.register_theme(one)
         self._memory: Path | None = None
         self._warned: dict[tuple[str, str], float] = {}
+        self._typed: deque[events.Key | events.Paste] = deque()
         known = settings.theme in self.available_themes
         self.theme = settings.theme if known else themes.default_theme(environ)
         self.set_keymap(settings.keys)
@@ -74,6 +77,31 @@ class BaseApp(App[str]):
     async def run_async(self, *arguments: Any, **options: Any) -> str | None:
         begin()
         return await super().run_async(*arguments, **options)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys take effect one after the other. Textual gives a key to what is in focus when it arrives, so that a
+        letter typed at once after ``/`` was a key of the table and not a part of the filter."""
+        if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded and self.screen_stack:
+            self._typed.append(event)
+            if len(self._typed) == 1:
+                await self._type_next()
+        else:
+            await super().on_event(event)
+
+    async def _type_next(self) -> None:
+        target = self.focused or self.screen
+        await super().on_event(self._typed[0])
+        way = list(target.ancestors_with_self)  # of the key, and then of messages that its handlers have posted
+        _after([*way, *way], self._wait_for_screen)
+
+    def _wait_for_screen(self) -> None:
+        """The key may have opened a screen, which is mounted and focuses its input first."""
+        _after([self.screen, self], self._typed_one)
+
+    async def _typed_one(self) -> None:
+        self._typed.popleft()
+        if self._typed:
+            await self._type_next()
 
     def get_screen(self, screen: Any, screen_class: Any = None) -> Any:
         """Textual treats a new screen as one that has missed a change of themes, and parses all style sheets again. It
@@ -182,3 +210,11 @@ class BaseApp(App[str]):
 def key_names(classes: Iterable[type[DOMNode]]) -> set[str]:
     """Names of key bindings for the settings."""
     return {binding.id for one in classes for binding in Binding.make_bindings(one.BINDINGS) if binding.id is not None}
+
+
+def _after(nodes: Sequence[DOMNode], do: Callable[[], Any]) -> None:
+    """Calls ``do`` when each of ``nodes``, one after the other, has handled the messages that it has by then; one that
+    is being removed is passed over."""
+    for index, node in enumerate(nodes, 1):
+        if node.call_later(_after, nodes[index:], do) if index < len(nodes) else node.call_later(do):
+            return
