@@ -69,6 +69,13 @@ class Page(Screen[None]):
             self._css_update_count = self.app._css_update_count
         await super().on_event(event)
 
+    def _compositor_refresh(self) -> None:
+        """Textual draws a whole screen, and right after it once more what its widgets had changed before."""
+        if self.size.region in self._compositor._dirty_regions:
+            for widget in self._compositor.visible_widgets:
+                widget._exchange_repaint_regions()
+        super()._compositor_refresh()
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return bool(self.FILTERS) if action == "filter" else True
 
