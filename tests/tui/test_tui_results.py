@@ -62,7 +62,19 @@ async def test_a_high_terminal_shows_a_run_s_scenarios_and_their_picture_below_i
         assert len(pilot.app.screen.table.rows) == 3
         await pilot.resize_terminal(120, 40)
         await until(pilot, lambda: "VMAF against" not in screen_text(pilot.app))
-        assert "Results 3" not in screen_text(pilot.app)
+        assert "Results 3 of run 20250614_090000" in screen_text(pilot.app)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "Results 3" not in screen_text(pilot.app))
+
+
+async def test_few_results_leave_their_room_to_the_picture_of_their_settings(daemon: ScriptedDaemon) -> None:
+    daemon.results = [result()]
+    async with opened(daemon, (120, 40)) as pilot:
+        assert "VMAF against" in await results(pilot, rows="Results 3")
+        daemon.results = [result(f"20250615_{hour}0000") for hour in range(10, 20)]
+        await pilot.press("r")
+        await until(pilot, lambda: "Results 30" in screen_text(pilot.app))
+        assert "VMAF against" not in screen_text(pilot.app)
 
 
 async def test_repeats_of_a_setting_are_one_row_with_their_interval(daemon: ScriptedDaemon) -> None:
@@ -71,12 +83,12 @@ async def test_repeats_of_a_setting_are_one_row_with_their_interval(daemon: Scri
         await results(pilot, "j")
         await until(pilot, lambda: "measured 3 times" in screen_text(pilot.app))
         text = screen_text(pilot.app)
-        row = line(text, "ultrafast ×3")
+        row = line(text, "ultrafast ×3", "2025")
         # Student's t of three repeats: 4.3027 x 0.2 / sqrt(3)
         assert "34.00 ±0.50" in row
         assert "2040.0 ±29.8" in row
         assert "measured 3 times; ± is the 95 % interval" in text
-        assert "30.00 ±0.20" in line(text, "baseline"), "of one measurement: its own error"
+        assert "30.00 ±0.20" in line(text, "baseline", "2025"), "of one measurement: its own error"
 
 
 async def test_the_pages_show_cost_and_quality_of_the_same_rows(daemon: ScriptedDaemon) -> None:
@@ -136,7 +148,7 @@ async def test_bars_have_the_interval_and_f_shows_another_figure(daemon: Scripte
         await until(pilot, lambda: "Results 5: mean power" in screen_text(pilot.app))
         text = screen_text(pilot.app)
         assert "0 W" in line(text, "Scenario", "20", "40")
-        assert "▄" * 20 in line(text, "medium ×3")
+        assert "▄" * 20 in line(text, "medium ×3", "▄")
         await pilot.press("f")
         await until(pilot, lambda: "power above baseline per stream" in screen_text(pilot.app))
         text = screen_text(pilot.app)

@@ -8,6 +8,7 @@ from wattview.model import Measurements
 from wattview.tui.plots.panel import Plot
 from wattview.tui.plots.plot import SERIES, Axis, Caption, Chart, PlotLine
 from wattview.tui.results.rows import ResultRow, name_of
+from wattview.tui.widgets.pane import entitle
 from wattview.tui.widgets.table import Table
 
 FRONT, BEATEN, MARKED = "●", "○", "■"
@@ -16,8 +17,8 @@ EMPTY = "no setting has both VMAF and power: run a scenario with quality on (n),
 
 def draw_points(scatter: Plot, table: Table[ResultRow], measured: Measurements) -> None:
     """The settings of a table, with the one under its cursor."""
-    scatter.border_title = f"VMAF against {measured.title}"
-    scatter.border_subtitle = f"{FRONT} on the front, nothing beats it   {BEATEN} beaten   {MARKED} marked"
+    legend = f"{FRONT} on the front, nothing beats it   {BEATEN} beaten   {MARKED} marked"
+    entitle(scatter, f"VMAF against {measured.title}", legend)
     scatter.show(points_chart(table.rows, measured, table.row, table.marked))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, TypeVar
 
 from textual import on, work
@@ -21,12 +21,12 @@ from wattview.tui.results.points import draw_points
 from wattview.tui.results.predict import Predict
 from wattview.tui.results.question import QuestionPage
 from wattview.tui.results.rd_curves import Curves
-from wattview.tui.results.rows import ResultRow, RowKey, rows_of
+from wattview.tui.results.rows import ResultRow, rows_of
 from wattview.tui.screens.export import TABLE, Export
 from wattview.tui.view import LoadedView, Picture
 from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.pages import Pages
-from wattview.tui.widgets.pane import Pane, fit_height, heading
+from wattview.tui.widgets.pane import FRAME_LINES, Pane, entitle, fit_height
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 
@@ -41,6 +41,9 @@ QUESTIONS: dict[str, type[QuestionPage]] = {CURVES: Curves, ADVICE: Advise, PRED
 
 READING = "reading the results …"
 NOTHING = "no results yet; press n to run a scenario"
+
+LEAST_BESIDE = 23
+"""Lines of what a table leaves room for: a picture, or a second table, and the details."""
 
 
 class ResultsScreen(LoadedView):
@@ -84,8 +87,6 @@ class ResultsScreen(LoadedView):
     }
     """
 
-    _high = False
-
     def __init__(self) -> None:
         super().__init__()
         self.runs: list[RunResult] = []
@@ -93,6 +94,7 @@ class ResultsScreen(LoadedView):
         self.measurements = Measurements(measured=[], figure="power_mean_watts", title="mean power", unit="W")
         self.page = ENERGY
         self.bar = 0
+        self._placed = self.size
         self._rows: list[ResultRow] = []
         self.scope = ""
         """The run to which the table is limited, "" for all."""
@@ -101,7 +103,7 @@ class ResultsScreen(LoadedView):
         yield Pages(PAGES, self.page)
         yield Plot(id="scatter", classes="box")
         yield Table(result_columns.RUNS, _run_key, empty=READING, stretch=-1, opens=True, id="runs", classes="box")
-        yield Table(result_columns.ENERGY, _key, empty=READING, opens=True, id="results", classes="box")
+        yield Table(result_columns.ENERGY, lambda row: row.key, empty=READING, opens=True, id="results", classes="box")
         for question in QUESTIONS.values():
             yield question()
         yield Pane(id="details", classes="box")
@@ -112,16 +114,15 @@ class ResultsScreen(LoadedView):
 
     def show(self, picture: Picture) -> None:
         """Results are loaded on request, and when a run ends (``run_ended``); only their places depend on the size."""
-        if self.has_class("-high") != self._high:
-            self._high = self.has_class("-high")
-            self._place()
+        if self.size != self._placed:
+            self._placed = self.size
             self._show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        curves, rows = self.page == CURVES, self.page not in QUESTIONS
         shown = {
-            "figure": self.page in (BARS, CURVES), "quality": self.page == CURVES, "all_runs": bool(self.scope),
-            "replay": self.page not in QUESTIONS,
-            "mark": self.page == CURVES or self.page not in QUESTIONS, "compare": self.page not in QUESTIONS,
+            "figure": curves or self.page == BARS, "quality": curves, "all_runs": bool(self.scope), "replay": rows,
+            "mark": curves or rows, "compare": rows,
         }  # fmt: skip
         return shown.get(action, True) and bool(super().check_action(action, parameters))
 
@@ -139,18 +140,19 @@ class ResultsScreen(LoadedView):
     async def load(self) -> None:
         client = self.dashboard.client
         try:
-            self.runs = await client.results()
-            usable = [run.id for run in self.runs if not run.error]
-            if usable:
-                self.measurements = await client.measurements(usable)
+            runs, measurements = await client.results(), self.measurements
+            if usable := [run.id for run in runs if not run.error]:
+                measurements = await client.measurements(usable)
         except ClientError as error:
             if self.table.rows:
                 self.notify(str(error), title="The results could not be read again", severity="warning")
                 return
             self._empty = str(error)
+            self._show()
         else:
-            self._empty = NOTHING
-        self._show()
+            if (runs, measurements, NOTHING) != (self.runs, self.measurements, self._empty):
+                self.runs, self.measurements, self._empty = runs, measurements, NOTHING
+                self._show()
         self._ask()
 
     def show_run(self, run_id: str) -> None:
@@ -172,10 +174,8 @@ class ResultsScreen(LoadedView):
         here = self.run_table.row if self.page == RUNS else None
         rows = self._rows if here is None else [row for row in self._rows if row.run is here]
         self.table.show(rows, self._empty)
+        self._place()
         self._write_columns()
-        most = self.size.height * 2 // 5 if self._high and self.page != SCATTER else 0
-        fit_height(self.table, len(rows), most)
-        fit_height(self.run_table, len(self.runs), most)
 
     def _write_columns(self) -> None:
         """The columns of the active page; some depend on the rows."""
@@ -199,7 +199,7 @@ class ResultsScreen(LoadedView):
         if self.page == RUNS and (here := self.run_table.row) is not None:
             of = f" of run {here.id}"
         count = f" {len(rows)}" if rows else ""
-        self.table.border_title = heading(f"Results{count}{of}{about}")
+        entitle(self.table, f"Results{count}{of}{about}")
         self._draw_points()
 
     def _draw_points(self) -> None:
@@ -215,7 +215,6 @@ class ResultsScreen(LoadedView):
         for name in (SCATTER, CURVES, PREDICT):
             self.set_class(page == name, f"-{name.lower()}")
         self.remove_class("-words")
-        self._place()
         question = self.question
         table = "runs" if page == RUNS else question.TABLE if question is not None else "results"
         self.query_one(FilterBar).table_id = table
@@ -227,12 +226,18 @@ class ResultsScreen(LoadedView):
 
     def _place(self) -> None:
         """Where there is room, each table has the picture of its settings above it, and runs have their scenarios."""
-        question = self.question
+        question, runs, points = self.question, self.page == RUNS, self.page == SCATTER
         for one in self.query(QuestionPage):
             one.display = one is question
-        self.run_table.display = self.page == RUNS
-        self.table.display = question is None and (self.page != RUNS or self._high)
-        self.query_one("#scatter").display = question is None and (self.page == SCATTER or self._high)
+        high, rows = self.has_class("-high"), len(self.runs if runs else self._rows)
+        most = self.size.height * 2 // 5 if high else self.size.height - LEAST_BESIDE
+        roomy = high or rows + FRAME_LINES <= most
+        self.run_table.display = runs
+        self.table.display = question is None and (not runs or roomy)
+        picture = question is None and (points or (roomy and (high or not runs)))
+        self.query_one("#scatter").display = picture
+        fit_height(self.run_table, rows, most if roomy else 0)
+        fit_height(self.table, len(self.table.rows) if runs else rows, most if picture and not points else 0)
 
     def _ask(self) -> None:
         """Loads what the active page needs for the selected runs."""
@@ -284,7 +289,7 @@ class ResultsScreen(LoadedView):
         pane = self.query_one("#details", Pane)
         if self.page == RUNS:
             pane.put(*run_details(self.run_table.row))
-            if self._high:
+            if self.table.display:
                 self._show_rows()
         elif self.page not in QUESTIONS:
             pane.put(*details(self.table.row, self.page))
@@ -319,12 +324,12 @@ class ResultsScreen(LoadedView):
         from wattview.tui.results.compare_screen import Compare
 
         if self.page == RUNS:
-            runs = [run for run in _chosen(self.run_table, _run_key) if not run.error]
+            runs = [run for run in _chosen(self.run_table) if not run.error]
             if len(runs) > 1:
                 self.app.push_screen(Compare.of_runs(runs))
                 return
         else:
-            rows = [row for row in _chosen(self.table, _key) if row.numbers]
+            rows = [row for row in _chosen(self.table) if row.numbers]
             if len(rows) > 1 or (rows and alone):
                 self.app.push_screen(Compare.of_rows(rows))
                 return
@@ -375,26 +380,21 @@ class ResultsScreen(LoadedView):
 
     @work(group="files", exit_on_error=False)
     async def _fetch(self, kind: str, runs: Sequence[str], show: bool) -> None:
-        name = "report" if show else "results"
         try:
             data = await self.dashboard.client.export(kind, runs)
-            told = await deliver(self.app, data, name, kind, show=show)
+            told = await deliver(self.app, data, "report" if show else "results", kind, show=show)
         except (ClientError, OSError) as error:
             self.notify(str(error), title="Nothing was written", severity="error")
         else:
             self.notify(told.text, title=told.title)
 
 
-def _key(row: ResultRow) -> RowKey:
-    return row.key
-
-
 def _run_key(run: RunResult) -> str:
     return run.id or run.path
 
 
-def _chosen(table: Table[R], key: Callable[[R], object]) -> list[R]:
-    keys: set[object] = set(table.marked)
+def _chosen(table: Table[R]) -> list[R]:
+    keys = set(table.marked)
     if len(keys) < 2 and table.row is not None:
-        keys.add(key(table.row))
-    return [row for row in table.rows if key(row) in keys]
+        keys.add(table.key(table.row))
+    return [row for row in table.rows if table.key(row) in keys]
