@@ -12,6 +12,7 @@ The aims are under 5 % of a core, less than glances, and a first screen within a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import shutil
 import sys
@@ -21,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -66,13 +68,18 @@ def busy(at: float, containers: int, streams: int) -> Snapshot:
     )
 
 
-def telling(daemon: ScriptedDaemon, containers: int, streams: int) -> AbstractContextManager[None]:
-    """A snapshot a second, for as long as the block lasts."""
+def telling(
+    daemon: ScriptedDaemon, containers: int, streams: int, turn: AbstractContextManager[Any] | None = None
+) -> AbstractContextManager[None]:
+    """A snapshot a second, for as long as the block lasts. While somebody else has the ``turn``, one that is due
+    waits."""
+    turn = turn or contextlib.nullcontext()
 
     def loop(stop: threading.Event) -> None:
         began, number = time.monotonic(), 0
         while not stop.wait(max(0.0, began + number - time.monotonic())):
-            daemon.say(busy(float(number), containers, streams))
+            with turn:
+                daemon.say(busy(float(number), containers, streams))
             number += 1
 
     return beside(loop)
