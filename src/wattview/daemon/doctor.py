@@ -49,6 +49,7 @@ from wattview.model.power.meters import meter_kind
 from wattview.model.power_sources import power_source
 from wattview.probes import SourceError
 from wattview.probes.meters.wall import WallProbe
+from wattview.probes.node import NodeReading
 
 STATES: dict[ProbeState, Literal["works", "absent", "not permitted", "broken"]] = {
     "ok": "works",
@@ -163,6 +164,9 @@ def _describe(reading: Reading | None) -> str:
             return ", ".join(f"{kind}: {count}" for kind, count in sorted(counts.items()))
         case StreamsReading():
             return f"{reading.server.name}, {len(reading.streams)} streams"
+        case NodeReading():
+            with_data = sum(one.success for one in reading.collectors)
+            return f"{with_data} of {len(reading.collectors)} collectors have data"
         case StoreReading():
             return f"{reading.url}, with samples of {reading.daemons} daemons"
         case GpusReading():
