@@ -353,8 +353,8 @@ def test_the_time_left_is_the_time_that_is_left() -> None:
     assert now.fraction == pytest.approx(55 / 90, abs=0.03)
     assert now.elapsed_seconds == 55
     assert (now.scenario, now.scenario_index, now.scenario_count) == ("w", 1, 2)
-    progress.enter(1, "finished")
-    assert (progress.now().fraction, progress.now().remaining_seconds) == (1.0, 0.0)
+    over = progress.finished()
+    assert (over.phase, over.fraction, over.remaining_seconds, over.scenario) == ("finished", 1.0, 0.0, "w")
 
 
 def test_the_speed_of_a_comparison_is_learnt() -> None:

@@ -121,22 +121,26 @@ class Execution:
         to = f"; pushes to {self._run.pushes_to}" if self._run.pushes_to else ""
         self._tell("info", f"started, {len(self._plan)} scenarios: {names}{to}")
         state, error = await self._outcome()
-        self._tell("info" if state == "done" and error is None else "warning", f"{state}: {error}" if error else state)
-        index = len(self._plan) - 1 if state == "done" else self._clock.now().scenario_index
-        self._clock.enter(index, "finished")
-        progress = None if state == "interrupted" else self._clock.now()
-        self._run = replace(self._run, state=state, ended=time.time(), error=error, progress=progress)
+        progress = None if state == "interrupted" else self._clock.finished()
+        run = replace(self._run, state=state, ended=time.time(), error=error, progress=progress)
         try:
-            if self._run.results_id is not None:
-                await self._write_results()
-            await asyncio.to_thread(self._journal.write, self._run)
+            await undisturbed(self._write_end(run))
         except OSError as failure:
             text = os_error_text(failure)
             self._tell("error", f"its end could not be written: {text}")
             if state == "done":
-                self._run = replace(self._run, state="failed", error=text)
+                run = replace(run, state="failed", error=text)
         finally:
-            self._ended(self._run)
+            # It is told as ended when the next run can start, and not before.
+            self._run = run
+            self._ended(run)
+            said = f"{run.state}: {run.error}" if run.error else run.state
+            self._tell("info" if said == "done" else "warning", said)
+
+    async def _write_end(self, run: Run) -> None:
+        if run.results_id is not None:
+            await self._write_results(run)
+        await asyncio.to_thread(self._journal.write, run)
 
     def _tell(self, level: EventLevel, text: str) -> None:
         tell(level, f"run {self.id}", text)
@@ -369,10 +373,10 @@ class Execution:
         if self._plan[index].scenario.type == "streams":
             record = replace(record, encoder_tool=self._encoder_tool)
         self._run = replace(self._run, finished=[*self._run.finished[:index], record], results_id=self.id)
-        await undisturbed(self._write_results())
+        await undisturbed(self._write_results(self._run))
 
-    async def _write_results(self) -> None:
-        results = results_of(self._run, self._machine)
+    async def _write_results(self, run: Run) -> None:
+        results = results_of(run, self._machine)
         directory = Path(self._config.paths.results)
         path = await asyncio.to_thread(results_files.write, directory, results, self.id)
         # The run's folder is self-contained: it can be archived and sent.

@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from wattview.analysis.efficiency import pixels
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.model import Phase, RunProgress, Scenario
@@ -69,9 +71,7 @@ class ProgressClock:
     def now(self) -> RunProgress:
         elapsed = self._clock() - self._started
         remaining: float | None
-        if self._phase == "finished":
-            fraction, remaining = 1.0, 0.0
-        elif any(map(_is_open, self._scenarios[self._index :])):
+        if any(map(_is_open, self._scenarios[self._index :])):
             remaining, fraction = None, self._index / len(self._scenarios)
         else:
             remaining = self._remaining()
@@ -86,6 +86,10 @@ class ProgressClock:
             remaining_seconds=remaining,
             message=self._message,
         )
+
+    def finished(self) -> RunProgress:
+        """The progress of a run that has ended, by itself or early."""
+        return replace(self.now(), phase="finished", fraction=1.0, remaining_seconds=0.0, message="")
 
     def _remaining(self) -> float:
         planned = self._planned(self._scenarios[self._index], self._phase)
