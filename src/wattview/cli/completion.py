@@ -56,11 +56,19 @@ _CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
     "fish": (
         ('string split "," $completion', 'string split --max 1 "," $completion'),
         ("complete --no-files", "complete --no-files --keep-order"),
+        (
+            "    for completion",
+            "    set -l option (string match --regex -- '^--[^=]*=' (commandline -t));\n\n    for completion",
+        ),
+        *(
+            (f"{finder} $metadata[2]", f"""{finder} $metadata[2] | string replace --regex -- '^' "$option\"""")
+            for finder in ("__fish_complete_directories", "__fish_complete_path")
+        ),
     ),
 }
 """Texts in click's scripts, and their replacements. bash takes ``=`` for the end of a word: the words are put together
 again, and what stands before ``=`` is not written twice. No shell writes a space after a setting's ``=``. fish shows
-whole descriptions, in our order."""
+whole descriptions, in our order, and completes files after ``--option=`` as well."""
 
 
 def script(program: click.Command, shell: str) -> str:
