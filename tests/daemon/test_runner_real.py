@@ -141,6 +141,15 @@ async def test_one_run_at_a_time(bench: Bench) -> None:
     assert [run_.id for run_ in bench.runner.list()] == [second.id, first.id]
 
 
+async def test_the_next_run_starts_as_soon_as_one_is_told_as_ended(bench: Bench) -> None:
+    brief = RunRequest(scenarios=[Scenario(name="idle", type="baseline", duration=0.1, warmup=0.0, cooldown=0.0)])
+    for _ in range(3):
+        begun = bench.runner.start(brief)
+        while bench.runner.get(begun.id).state == "running":  # noqa: ASYNC110  as a client waits
+            await asyncio.sleep(0)
+        assert bench.runner.get(begun.id).state == "done"
+
+
 @pytest.mark.parametrize("phase", ["preparing", "warmup", "measuring", "cooldown", "quality"])
 async def test_abort_leaves_no_ffmpeg_in_any_phase(bench: Bench, phase: Phase) -> None:
     long = Scenario(
