@@ -62,7 +62,7 @@ def test_an_unknown_subcommand_or_option_is_status_2(call) -> None:  # type: ign
         (("--duration", "-5"), "--duration: expected seconds, more than 0, at most 86400, got -5.0"),
         (("--preset", "warp"), "--preset: expected one of ultrafast"),
         (("--encoder", "gif"), "--encoder: expected one of libx264"),
-        (("--repeat", "0"), "--repeat: expected a whole number, 1 to 100, got 0"),
+        (("--repeat", "0"), "--repeat: expected a whole number, 1 to 500, got 0"),
         (("--baseline", "-1"), "--baseline: expected seconds of idle, 0 to 86400, got -1.0"),
     ],
 )

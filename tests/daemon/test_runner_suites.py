@@ -113,7 +113,7 @@ def test_what_is_wrong_is_named(field: str, says: str, scenario: object) -> None
         (b'{"scenarios": []}', "at least one"),
         (b'{"scenarios": {}}', "expected a list"),
         (b'{"scenarios": [{"name": "x"}], "repeats": 3}', "repeats: no such field; did you mean repeat?"),
-        (b'{"scenarios": [{"name": "x"}], "repeat": 0}', "repeat: expected a whole number, 1 to 100, got 0"),
+        (b'{"scenarios": [{"name": "x"}], "repeat": 0}', "repeat: expected a whole number, 1 to 500, got 0"),
         (b'{"scenarios": ' + b"[" * 100_000, "not"),
         (b'{"scenarios": [{"name": "x", "duration": ' + b"9" * 6000 + b"}]}", "a number that is too long"),
         (b"x" * 1_100_000, "larger than"),

@@ -22,7 +22,7 @@ EXPECTED: Mapping[str, str] = {
     "scenarios": "a list of 1 to 1000 scenarios",
     "baseline": "seconds of idle, 0 to 86400",
     "baseline_after": "true or false",
-    "repeat": "a whole number, 1 to 100",
+    "repeat": "a whole number, 1 to 500",
     "alternate": "true or false",
     "pause": "seconds, 0 to 3600",
     "name": "1 to 100 characters on one line",

@@ -119,7 +119,7 @@ class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scenarios: Annotated[list[Scenario], Meta(min_length=1, max_length=1000)]
     baseline: Annotated[float, Meta(ge=0, le=LONGEST_SECONDS)] = 0.0
     baseline_after: bool = False
-    repeat: Annotated[int, Meta(ge=1, le=100)] = 1
+    repeat: Annotated[int, Meta(ge=1, le=500)] = 1
     alternate: bool = False
     pause: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 

@@ -18,7 +18,7 @@ from wattview.cli.options import Options, settings
               help="Name of the result; with --against one for each command.  [default: the program's]")  # fmt: skip
 @click.option("--against", multiple=True, metavar="COMMAND",
               help="Another command, quoted, to interleave with the first; may be repeated.")  # fmt: skip
-@click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True, help="Windows to measure.")
+@click.option("--repeat", type=click.IntRange(1, 500), default=1, show_default=True, help="Windows to measure.")
 @click.option(
     "--warmup", type=click.IntRange(0, 100), default=0, show_default=True, help="Runs before the first window."
 )
@@ -97,7 +97,7 @@ def measure(
               help="Measure this suite as the candidate; interleaved, if the baseline is a suite too.")  # fmt: skip
 @click.option(
     "--repeat",
-    type=click.IntRange(2, 100),
+    type=click.IntRange(2, 500),
     default=8,
     show_default=True,
     help="With --run: repeats of every scenario.",
