@@ -32,7 +32,15 @@ def test_a_difference_within_the_noise_is_no_win() -> None:
 def test_one_measurement_each_says_that_its_spread_is_unknown() -> None:
     said = verdicts("1x", [("a", repeats(50.0)), ("b", repeats(55.0))])
     assert said
-    assert all(line.endswith("; measured once, so its spread is unknown") for line in said)
+    assert all(line.endswith("; too few repeats: each side needs at least two") for line in said)
+
+
+def test_less_than_the_idle_machine_is_no_win() -> None:
+    """Its baseline was not idle."""
+    found = [("a", repeats(50.0, net=-3.0, preset="fast")), ("a", repeats(50.0, net=2.0)),
+             ("b", repeats(50.0, net=1.0, preset="fast")), ("b", repeats(50.0, net=3.0))]  # fmt: skip
+    assert not any("above baseline" in line for line in verdicts("fast", found[::2]))
+    assert "; a 2.00" in next(line for line in overall(found) if "above baseline" in line)
 
 
 def test_a_machine_that_falls_behind_or_looks_worse_is_no_candidate() -> None:
