@@ -135,7 +135,7 @@ class Workloads(Section, frozen=True, kw_only=True):
 
 
 class Streams(Section, frozen=True, kw_only=True):
-    """The RTMP server. ``managed``: ``auto`` (which ``wattview up`` and ``run`` set) starts a private nginx-rtmp,
+    """The RTMP server. ``managed``: ``auto`` (which ``wattview up`` and ``run`` set) starts the managed media server,
     unless ``rtmp_url`` or ``nginx_rtmp_url`` is set and a server answers there. With ``never``, scenarios push only if
     one of the two is set: a server at the usual address is observed, but no test streams are sent to it.
 

@@ -232,7 +232,7 @@ class Daemon:
             log.info("control API on %s:%d", *addresses.remote.sock.getsockname()[:2])
 
     async def _start_media_server(self, state: Path) -> ManagedRtmp | None:
-        """Starts the private nginx-rtmp if it is needed and no server answers; its state says whether it started.
+        """Starts the managed media server if it is needed and no server answers; its state says whether it started.
         Without one, scenarios encode but do not push."""
         server = await choose_server(self.config, state / "nginx-rtmp")
         if server is None:

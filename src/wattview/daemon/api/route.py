@@ -43,7 +43,7 @@ class Parts(NamedTuple):
     """What the calls have access to."""
 
     config: Config
-    """The effective settings, including the addresses of the private media server."""
+    """The effective settings, including the addresses of the managed media server."""
     settings: Config
     """The settings as given to the daemon."""
     sampler: Sampler
@@ -54,7 +54,7 @@ class Parts(NamedTuple):
     results: Results
     health: Health
     media_server: ManagedRtmp | None
-    """The private nginx-rtmp if one was needed, whether or not it started."""
+    """The managed media server if one was needed, whether or not it started."""
     events: EventLog
     stopping: asyncio.Event
     wall: Wall

@@ -1,4 +1,4 @@
-"""The managed nginx: its configuration text, its RTMP module, and its ports.
+"""The managed media server: its configuration text, its RTMP module, and its ports.
 
 External input cannot break out of the text: paths are relative to the server's own directory, names are validated, and
 the only absolute path is quoted.
@@ -29,7 +29,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
 class MediaServerError(Explained):
-    """The managed server cannot run."""
+    """The managed media server cannot run."""
 
 
 def configuration(application: str, rtmp_port: int, stat_port: int, module: Path | None) -> str:

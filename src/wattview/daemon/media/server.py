@@ -1,4 +1,4 @@
-"""The managed RTMP server: a private nginx with the RTMP module, for as long as the daemon runs.
+"""The managed media server: nginx with the RTMP module, for as long as the daemon runs.
 
 Everything it needs is in one directory (configuration, log, pid, temporary files). It listens on loopback only, and
 accepts publishers and players from this machine only. It is a child of the daemon: the kernel signals the master when
@@ -65,7 +65,7 @@ def _is_there(config: Config) -> bool:
 
 
 class ManagedRtmp:
-    """One private nginx-rtmp. ``directory`` is created for its exclusive use.
+    """One managed media server. ``directory`` is created for its exclusive use.
 
     Ports and application come from ``streams.rtmp_url`` and ``streams.nginx_rtmp_url``; a port that is taken is
     replaced by a free one, which ``notes``, ``rtmp_url`` and ``stat_url`` reflect.
@@ -99,9 +99,9 @@ class ManagedRtmp:
     def finding(self) -> Finding:
         """Its line in the doctor's list."""
         if self.state == "running":
-            detail = f"a private nginx-rtmp: push to {self.rtmp_url}"
+            detail = f"the managed media server: push to {self.rtmp_url}"
             return Finding(source="media server", state="works", detail="; ".join((detail, *self.notes)))
-        detail = f"the private nginx-rtmp is {self.state}: {self.reason or 'it has not answered yet'}"
+        detail = f"the managed media server is {self.state}: {self.reason or 'it has not answered yet'}"
         return Finding(source="media server", state="broken", detail=detail, fix=self.fix)
 
     async def start(self) -> None:
@@ -181,8 +181,8 @@ class ManagedRtmp:
             chosen.append(free)
             if port and free != port:
                 notes.append(
-                    f"port {port} is taken: the {what} port of the managed server is {free} (to use the server that is "
-                    "there, set streams.rtmp_url and streams.nginx_rtmp_url)"
+                    f"port {port} is taken: the {what} port of the managed media server is {free} (to use the server "
+                    "that is there, set streams.rtmp_url and streams.nginx_rtmp_url)"
                 )
         self._rtmp_port, self._stat_port = chosen
         self.notes = tuple(notes)
