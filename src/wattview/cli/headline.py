@@ -7,6 +7,7 @@ from wattview.analysis.windows.remarks import BASELINE_NOT_IDLE, WITHIN_DRIFT
 from wattview.cli import terminal as term
 from wattview.cli.results.show import ShownSetting, lines_of_run
 from wattview.model import RunResult
+from wattview.model.power_sources import is_estimate
 from wattview.model.quantities import QUANTITIES
 
 FIGURES = (
@@ -45,7 +46,7 @@ def _figure(lines: list[ShownSetting], name: str, words: str) -> str:
 
 
 def _estimated(line: ShownSetting) -> bool:
-    return any("estimated" in (one.power_source or "") for one in line.members)
+    return any(is_estimate(one.power_source) for one in line.members)
 
 
 def _next(run: RunResult, lines: list[ShownSetting]) -> tuple[str, str]:

@@ -91,3 +91,8 @@ PROCESSOR_SOURCES = tuple(entry.name for entry in POWER_SOURCES if entry.sees ==
 def power_source(name: str) -> PowerSourceEntry | None:
     """The entry of a source; None if this version does not know it."""
     return next((entry for entry in POWER_SOURCES if entry.name == name), None)
+
+
+def is_estimate(source: str | None) -> bool:
+    """Whether a part of a figure is computed rather than measured: ``source`` is as in ``rapl+nvml``."""
+    return any((entry := power_source(part)) and not entry.measures for part in (source or "").split("+"))

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from wattview.analysis.sweeps.machines import machine_text
 from wattview.model import RunResult, ScenarioResult
 from wattview.model.power.meters import WALL_WORDS
+from wattview.model.power_sources import is_estimate
 from wattview.model.quantities import counted
 from wattview.model.runs import tool_text
-
-ESTIMATED = "estimated"
 
 
 def facts(runs: Sequence[RunResult], scenarios: Sequence[ScenarioResult]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -48,7 +47,7 @@ def billed_text(result: ScenarioResult) -> str | None:
 def estimate_text(scenarios: Sequence[ScenarioResult]) -> str:
     """A notice that power is an estimate; "" if all of it was measured."""
     measured = [one for one in scenarios if one.power_source]
-    guessed = [one for one in measured if ESTIMATED in (one.power_source or "")]
+    guessed = [one for one in measured if is_estimate(one.power_source)]
     if not guessed:
         return ""
     of_what = "" if len(guessed) == len(measured) else f" of {len(guessed)} of {counted(len(measured), 'scenario')}"

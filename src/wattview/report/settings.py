@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from wattview.analysis.sweeps.advice import pareto_front
 from wattview.analysis.sweeps.comparison import Repeats
 from wattview.analysis.sweeps.side_by_side import front_figure
+from wattview.model.power_sources import is_estimate
 from wattview.model.quantities import QUANTITIES
 from wattview.report import svg
-from wattview.report.facts import ESTIMATED
 from wattview.report.view import PlotView
 
 
@@ -21,7 +21,7 @@ def power_picture(groups: Sequence[Repeats], short: Mapping[str, str]) -> Iterat
         power = repeats.estimate("power_mean_watts")
         if power is not None:
             sources = {one.power_source or "" for one in repeats.valid}
-            estimated = " (estimate)" if any(ESTIMATED in source for source in sources) else ""
+            estimated = " (estimate)" if any(map(is_estimate, sources)) else ""
             count = f"{power.count} repeats" if power.count > 1 else "once"
             found.append(svg.Bar(short[repeats.label], power.mean, power.low, power.high, f"{count}{estimated}"))
     if found:

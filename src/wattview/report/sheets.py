@@ -12,8 +12,8 @@ from wattview.analysis.results import is_baseline
 from wattview.analysis.sweeps.comparison import Repeats, setting_of
 from wattview.analysis.sweeps.confidence import estimate
 from wattview.model import RunResult, ScenarioResult
+from wattview.model.power_sources import is_estimate
 from wattview.model.quantities import EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity
-from wattview.report.facts import ESTIMATED
 from wattview.report.view import Sheet, SheetCell, SheetLine
 
 ALWAYS = frozenset((
@@ -83,7 +83,7 @@ def _late(group: Repeats) -> Repeats:
 def _sheet(title: str, quantities: Sequence[Quantity], rows: Sequence[tuple[str, Repeats]]) -> Sheet:
     first = title == SHEETS[0][0]
     heads = _heads(quantities)
-    sources = {ESTIMATED in one.power_source for _, group in rows for one in group.valid if one.power_source}
+    sources = {is_estimate(one.power_source) for _, group in rows for one in group.valid if one.power_source}
     mixed = len(sources) > 1
     lines = []
     for label, group in rows:
@@ -119,7 +119,7 @@ def _warnings(group: Repeats, mixed: bool) -> Iterator[str]:
     """``mixed``: some power was measured, so estimates must be marked."""
     yield from dict.fromkeys(one.record.fault for one in group.valid if one.record.fault)
     sources = {one.power_source or "" for one in group.valid}
-    if mixed and any(ESTIMATED in source for source in sources):
+    if mixed and any(map(is_estimate, sources)):
         yield "power estimated"
     yield from dict.fromkeys(name for one in group.valid for name in one.remarks)
 

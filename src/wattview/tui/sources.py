@@ -9,8 +9,3 @@ def source_words(source: str | None) -> str:
     """``measured by RAPL, GPUs by NVML``; "" if there is none."""
     parts = (source or "").split("+")
     return ", ".join(entry.words if (entry := power_source(part)) is not None else part for part in parts)
-
-
-def is_estimate(source: str | None) -> bool:
-    """Whether a part of the figure is computed rather than measured."""
-    return any((entry := power_source(part)) and not entry.measures for part in (source or "").split("+"))

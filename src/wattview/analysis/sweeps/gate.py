@@ -24,6 +24,7 @@ from wattview.analysis.sweeps.contrast import Contrast, contrast, in_turn
 from wattview.analysis.sweeps.gate_bounds import bound_text
 from wattview.analysis.sweeps.machines import machine_text
 from wattview.model import Bound, BoundCheck, GateReport, GateVerdict, RunResult
+from wattview.model.power_sources import is_estimate
 from wattview.model.quantities import CURRENCY, QUANTITIES, Quantity
 
 ONE_SIDE = (1.0 - CONFIDENCE) / 2
@@ -299,6 +300,6 @@ def _remarks(baseline: RunResult, candidate: RunResult, pairs: Sequence[tuple[Re
                 found.append(f"{side}, {repeats.label}: left out of the repeats: {repeats.left_out}")
     if pairs and all(len(in_turn(*pair)) > 1 for pair in pairs):
         found.append("the repeats of both were measured in turn: neighbours are compared in pairs")
-    if any("estimated" in (repeats.power_source or "") for pair in pairs for repeats in pair):
+    if any(is_estimate(repeats.power_source) for pair in pairs for repeats in pair):
         found.append("power is an ESTIMATE from CPU use, not a measurement")
     return found

@@ -30,6 +30,7 @@ from wattview.analysis.sweeps.machines import of_one_machine
 from wattview.analysis.windows.energy import NoData
 from wattview.analysis.windows.remarks import NOT_IDLE
 from wattview.model import Load, PowerFit, PowerPrediction, Question, ScenarioRecord, ScenarioResult, Setting
+from wattview.model.power_sources import is_estimate
 
 
 def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPrediction:
@@ -45,7 +46,7 @@ def predict(results: Sequence[ScenarioResult], question: Question) -> PowerPredi
     found = _best_fit(common, chosen, known, question)
     if listed := [setting_text(one) for one, _ in others if found.common.source or _any_source(one) != found.common]:
         remarks.append(f"also measured: {', '.join(listed)}")
-    if "estimated" in found.power_source:
+    if is_estimate(found.power_source):
         remarks.append("the power is an ESTIMATE from CPU use: this machine has no counter")
     if busy := [one.record.name for one in found.used if NOT_IDLE in one.remarks]:
         remarks.append(f"the machine was NOT IDLE in {', '.join(busy)}, where the fit assumes it idle")

@@ -14,6 +14,7 @@ from wattview.cli.run import followed
 from wattview.cli.terminal import json_text
 from wattview.client import Client
 from wattview.model import RunRequest, Scenario, ScenarioResult
+from wattview.model.power_sources import is_estimate
 from wattview.model.quantities import QUANTITIES
 
 
@@ -121,5 +122,5 @@ def _step(one: ScenarioResult, streams: int, run_id: str) -> CapacityStep:
     return CapacityStep(
         streams=streams, realtime=one.record.status == "done" and one.record.realtime is True, run=run_id,
         mean_watts=one.power_mean_watts, error_watts=one.power_error_watts, cpu_percent=one.cpu_mean_percent,
-        estimated="estimated" in (one.power_source or ""), notes=one.record.notes or [],
+        estimated=is_estimate(one.power_source), notes=one.record.notes or [],
     )  # fmt: skip

@@ -36,6 +36,7 @@ from wattview.model import (
     RunResult,
     ScenarioResult,
 )
+from wattview.model.power_sources import is_estimate
 from wattview.model.quantities import QUANTITIES, counted
 from wattview.model.scenarios import window
 from wattview.model.source import total
@@ -366,6 +367,6 @@ def _summary(name: str, measured: Sequence[ScenarioResult]) -> str:
         if values and len(values) == len(measured):
             value = sum(values) / len(values)
             said.append(f"{quantity.words} {term.quantity(quantity, value, None, measured[0].currency)}")
-    estimate = "ESTIMATE, " if any("estimated" in (one.power_source or "") for one in measured) else ""
+    estimate = "ESTIMATE, " if any(is_estimate(one.power_source) for one in measured) else ""
     failed = " (failed)" if measured[0].record.fault == "failed" else ""
     return f"{name}{failed}: {estimate}{'; '.join(said)}"

@@ -10,6 +10,7 @@ from wattview.analysis.windows.remarks import NOT_IDLE, WITHIN_DRIFT
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.model import RunResult, ScenarioResult
+from wattview.model.power_sources import is_estimate
 
 FLAGS = {NOT_IDLE: "not idle", WITHIN_DRIFT: "within drift"}
 """Remarks on a scenario that become a flag of its run."""
@@ -48,7 +49,7 @@ def flags(run: RunResult) -> list[str]:
     if run.error:
         return [run.error.removeprefix(f"{Path(run.path).name}: ")]
     found = [] if run.status in (None, "done") else [run.status]
-    if any("estimated" in (one.power_source or "") for one in run.scenarios):
+    if any(is_estimate(one.power_source) for one in run.scenarios):
         found.append("ESTIMATE")
     if any(one.record.realtime is False for one in run.scenarios):
         found.append("not real time")

@@ -78,7 +78,8 @@ def _power(run: RunResult, curve: Points) -> Lines:
     lettered = list(zip(LETTERS, windows, strict=False))
     named = [f"{letter}  {one.name}, {one.end - one.start:.0f} s" for letter, one in lettered]
     above = [one._replace(name=f"{letter} {one.name}") for letter, one in lettered]
-    chart = Chart(Axis(f"run {run.id}", span, times=True), Axis("W"), [PlotLine(curve, gap=GAP_SECONDS)], above)
+    watts = Axis(QUANTITIES["power_mean_watts"].unit)
+    chart = Chart(Axis(f"run {run.id}", span, times=True), watts, [PlotLine(curve, gap=GAP_SECONDS)], above)
     return _with_names(draw(chart, _width(), HEIGHT), named)
 
 

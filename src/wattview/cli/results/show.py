@@ -14,6 +14,7 @@ from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
 from wattview.model import RunResult, ScenarioResult
+from wattview.model.power_sources import is_estimate
 from wattview.model.quantities import CURRENCY, EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity, unknown_by_reason
 from wattview.model.runs import made_by, without_addresses
 from wattview.report.facts import billed_text
@@ -194,7 +195,7 @@ def _merged(scenarios: Sequence[ScenarioResult], names: Sequence[str]) -> str:
 
 def _remarks(one: ScenarioResult) -> Iterable[str]:
     """Remarks on the figures: an estimate, an encoder that fell behind, and every dash's reason."""
-    if one.power_source and "estimated" in one.power_source:
+    if is_estimate(one.power_source):
         yield "power is an ESTIMATE from CPU use: this machine has no counter"
     if billed := billed_text(one):
         yield f"costs and carbon are {billed}"

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from textual.content import Content
 
 from wattview.fleet import HostRow
+from wattview.model.power_sources import is_estimate
 from wattview.model.quantities import counted
 from wattview.tui.fleet.feed import FleetHost
-from wattview.tui.sources import is_estimate, source_words
+from wattview.tui.sources import source_words
 from wattview.tui.text import UNKNOWN, about, count, money, number, spark, within
 from wattview.tui.time_travel.trend_buffers import bridged, buckets, snapped
 from wattview.tui.widgets.column import Column

@@ -15,6 +15,7 @@ from textual.widgets import Input, Label, Select
 
 from wattview.client import CallRefused, Client, ClientError
 from wattview.model import Load, MeasuredLoad, PowerPrediction, Question, Setting
+from wattview.model.quantities import QUANTITIES
 from wattview.tui.plots.panel import Plot
 from wattview.tui.plots.plot import SERIES, Axis, Caption, Chart, PlotLine
 from wattview.tui.results.question import NARROWER, PATIENCE_SECONDS, QuestionPage, refused
@@ -231,8 +232,9 @@ def fit_chart(found: PowerPrediction, here: MeasuredLoad | None, answered: bool)
         labels.append(Caption(asked, found.watts, f"{found.watts:.2f} W ±{found.error_watts:.2f} W", "marked"))
     if here is not None:
         labels.append(Caption(across(here.load), here.watts, here.words, strong=True))
+    watts = Axis(QUANTITIES["power_mean_watts"].unit)
     return Chart(
-        Axis("megapixels a second") if by_pixels else Axis("streams", whole=True), Axis("W"), traces, labels=labels,
+        Axis("megapixels a second") if by_pixels else Axis("streams", whole=True), watts, traces, labels=labels,
         band=[(x, y - fit.error_watts, y + fit.error_watts) for x, y in ends], empty="no load",
     )  # fmt: skip
 

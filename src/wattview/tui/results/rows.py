@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from wattview.model import Group, Measured, RunResult, ScenarioResult
+from wattview.model.power_sources import is_estimate
 from wattview.tui.results.values import Value, of_group, of_scenario
 
 RowKey = tuple[str, tuple[int, ...]]
@@ -35,7 +36,7 @@ class ResultRow(NamedTuple):
 
     @property
     def estimated(self) -> bool:
-        return any(one.power_source == "estimated" for one in self.scenarios)
+        return any(is_estimate(one.power_source) for one in self.scenarios)
 
     @property
     def remarks(self) -> dict[str, str]:
@@ -107,7 +108,7 @@ def notes(row: ResultRow) -> str:
 
 def run_notes(run: RunResult) -> str:
     """The same for a whole run."""
-    words = ["estimated"] if any(one.power_source == "estimated" for one in run.scenarios) else []
+    words = ["estimated"] if any(is_estimate(one.power_source) for one in run.scenarios) else []
     if behind := sum(one.record.realtime is False for one in run.scenarios):
         words.append(f"{behind} not real time")
     names = dict.fromkeys(name for one in run.scenarios for name in one.remarks)

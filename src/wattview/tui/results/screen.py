@@ -91,7 +91,8 @@ class ResultsScreen(LoadedView):
         super().__init__()
         self.runs: list[RunResult] = []
         self._empty = READING
-        self.measurements = Measurements(measured=[], figure="power_mean_watts", title="mean power", unit="W")
+        power = QUANTITIES["power_mean_watts"]
+        self.measurements = Measurements(measured=[], figure=power.name, title=power.words, unit=power.unit)
         self.page = ENERGY
         self.bar = 0
         self._placed = self.size

@@ -13,8 +13,8 @@ from textual.widget import Widget
 
 from wattview.client import ClientError
 from wattview.model import EncoderStatus, Run, ScenarioPreset, ScenarioRecord, Snapshot
+from wattview.model.power_sources import is_estimate
 from wattview.tui.plots.graph import Graph, Series
-from wattview.tui.sources import is_estimate
 from wattview.tui.text import UNKNOWN, about, bar, clock, count, date, number, signed, span
 from wattview.tui.time_travel.power_range import windows_of
 from wattview.tui.time_travel.trend_buffers import TrendBuffers, energy_between

@@ -14,10 +14,9 @@ from typing import NamedTuple
 
 from wattview.client import Client, ClientError
 from wattview.model import Gpu, Run, Snapshot
-from wattview.model.power_sources import GPU_SOURCES
+from wattview.model.power_sources import GPU_SOURCES, is_estimate
 from wattview.model.snapshot import Trend
 from wattview.tui.plots.plot import NamedSpan
-from wattview.tui.sources import is_estimate
 from wattview.tui.time_travel.trend_buffers import Point
 
 RANGES: tuple[tuple[str, float], ...] = (

@@ -8,7 +8,8 @@ from textual.widgets import Digits
 
 from wattview.model import MachinePower, PowerReading, PowerUse, Snapshot, WallPower
 from wattview.model.power.meters import WALL_WORDS
-from wattview.tui.sources import is_estimate, source_words
+from wattview.model.power_sources import is_estimate
+from wattview.tui.sources import source_words
 from wattview.tui.text import UNKNOWN, money, number, within
 from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets.pane import Pane, Parts, entitle
