@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Sequence
 
 from wattview.model import Measurements
+from wattview.model.quantities import QUANTITIES
 from wattview.tui.plots.panel import Plot
 from wattview.tui.plots.plot import SERIES, Axis, Caption, Chart, PlotLine
 from wattview.tui.results.rows import ResultRow, name_of
@@ -12,6 +13,8 @@ from wattview.tui.widgets.pane import entitle
 from wattview.tui.widgets.table import Table
 
 FRONT, BEATEN, MARKED = "●", "○", "■"
+_POWER = QUANTITIES["power_mean_watts"]
+UNMEASURED = Measurements(measured=[], figure=_POWER.name, title=_POWER.words, unit=_POWER.unit)
 EMPTY = "no setting has both VMAF and power: run a scenario with quality on (n), and see the doctor (8)"
 
 

@@ -10,14 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from wattview.client import ClientError
-from wattview.model import Measurements, RunResult
+from wattview.model import RunResult
 from wattview.model.quantities import QUANTITIES
 from wattview.tui.export import deliver
 from wattview.tui.plots.panel import Plot
 from wattview.tui.results import columns as result_columns
 from wattview.tui.results.advice import Advise
 from wattview.tui.results.details import details, run_details
-from wattview.tui.results.points import draw_points
+from wattview.tui.results.points import UNMEASURED, draw_points
 from wattview.tui.results.predict import Predict
 from wattview.tui.results.question import QuestionPage
 from wattview.tui.results.rd_curves import Curves
@@ -91,8 +91,7 @@ class ResultsScreen(LoadedView):
         super().__init__()
         self.runs: list[RunResult] = []
         self._empty = READING
-        power = QUANTITIES["power_mean_watts"]
-        self.measurements = Measurements(measured=[], figure=power.name, title=power.words, unit=power.unit)
+        self.measurements = UNMEASURED
         self.page = ENERGY
         self.bar = 0
         self._placed = self.size
