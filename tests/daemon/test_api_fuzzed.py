@@ -43,7 +43,7 @@ def test_a_time_that_no_calendar_has_is_refused(daemon: DaemonProcess, text: str
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
 @pytest.mark.parametrize("path", ["/api/v1/runs", "/api/v1/plan"])
-def test_a_body_that_is_no_request_is_refused(daemon: DaemonProcess, path: str, body: bytes) -> None:
+def test_a_body_that_is_not_a_request_is_refused(daemon: DaemonProcess, path: str, body: bytes) -> None:
     answer = daemon.api.post(path, content=body)
     assert answer.status_code in (400, 422)
     assert answer.json()["error"]

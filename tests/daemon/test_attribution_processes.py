@@ -50,7 +50,7 @@ def test_a_pid_that_is_meant_inside_of_a_container_is_found_there(tmp_path: Path
     assert find_server(str(tmp_path), LOCAL, server(7), [OTHER, MEDIA]) == Server(container=tree.ID)
 
 
-def test_two_servers_that_cannot_be_told_apart_are_no_answer(tmp_path: Path) -> None:
+def test_two_indistinguishable_servers_give_no_answer(tmp_path: Path) -> None:
     process(tmp_path, 4242, "nginx", inner=7, container=tree.ID)
     process(tmp_path, 4343, "nginx", inner=7, container=tree.OTHER_ID)
     assert find_server(str(tmp_path), LOCAL, server(7), [OTHER, MEDIA]) is None
@@ -120,7 +120,7 @@ def test_cpu_time_of_a_running_process_grows_and_an_ended_one_has_none() -> None
     times.close()
 
 
-def test_without_a_history_of_our_own_a_scrape_of_9500_goes_on(tmp_path: Path) -> None:
+def test_without_an_embedded_history_9500_can_still_be_scraped(tmp_path: Path) -> None:
     sets = ("history.backend=prometheus", "history.prometheus_url=http://127.0.0.1:9", "power.sources=estimated")
     with running_daemon(tmp_path, *sets, f"docker.host=unix://{tmp_path}/none.sock") as daemon:
         url = f"{daemon.exporters()['rapl-exporter'].url}/metrics"

@@ -438,7 +438,7 @@ def _estimated(one: Bench, estimate: EstimatedEnergy, at: float) -> PowerReading
 
 
 @pytest.mark.parametrize("step", [-7 * 86400.0, 7 * 86400.0])
-async def test_a_wall_clock_that_is_set_changes_nothing_of_what_was_learnt(
+async def test_setting_the_wall_clock_does_not_change_the_learnt_idle_power(
     bench: Callable[..., Bench], step: float
 ) -> None:
     one = bench([WEB, ENCODE, SYSTEM])

@@ -59,9 +59,7 @@ async def test_what_a_child_has_started_ends_with_it(tmp_path: Path, text: str) 
 
 
 @pytest.mark.parametrize("steps", range(8))
-async def test_a_start_that_is_cancelled_leaves_nothing_of_what_the_child_has_started(
-    tmp_path: Path, steps: int
-) -> None:
+async def test_a_cancelled_start_ends_what_the_child_has_started(tmp_path: Path, steps: int) -> None:
     """At any step of the start, by a loop that is so busy that the child has got far by then."""
     pids = tmp_path / "pids"
     start = asyncio.create_task(children.spawn([*SHELL, f"echo $$ >> {pids}; sleep 600 & echo $! >> {pids}; wait"]))

@@ -115,12 +115,12 @@ def wait_for(daemon: DaemonProcess, about: str, text: str, after: int = 0) -> Ev
     raise AssertionError(f"no event about {about!r} with {text!r}: {told(daemon, after)}")
 
 
-def test_what_happened_before_anybody_attached_is_told(daemon: DaemonProcess) -> None:
+def test_events_from_before_the_first_client_are_in_the_log(daemon: DaemonProcess) -> None:
     assert wait_for(daemon, "source containers", "absent").level == "info"
     assert wait_for(daemon, "daemon", "ready").level == "info"
 
 
-def test_power_over_its_budget_is_an_alert_though_nobody_looks(daemon: DaemonProcess) -> None:
+def test_power_over_its_budget_is_an_alert_without_any_client(daemon: DaemonProcess) -> None:
     event = wait_for(daemon, "power", "over the budget of 0.001 W")
     assert (event.level, event.alert) == ("warning", True)
 
@@ -137,7 +137,7 @@ def test_an_exporter_that_fails_is_an_event(daemon: DaemonProcess) -> None:
     assert told_of == {f"exporter {one.exporter}" for one in ill}
 
 
-def test_a_run_is_told_from_its_start_to_its_end(daemon: DaemonProcess) -> None:
+def test_a_run_is_reported_from_its_start_to_its_end(daemon: DaemonProcess) -> None:
     body = {"scenarios": [{"name": "calm", "type": "baseline", "duration": 1, "warmup": 0, "cooldown": 0}]}
     run = daemon.api.post("/api/v1/runs", json=body).json()["id"]
     wait_for(daemon, f"run {run}", "done")
@@ -146,7 +146,7 @@ def test_a_run_is_told_from_its_start_to_its_end(daemon: DaemonProcess) -> None:
     ]  # fmt: skip
 
 
-def test_settings_that_are_read_again_are_told_and_the_log_goes_on(daemon: DaemonProcess) -> None:
+def test_reloaded_settings_are_reported_and_the_log_continues(daemon: DaemonProcess) -> None:
     before = told(daemon)
     (daemon.directory / "wattview.toml").write_text("[cost]\ncurrency = 'EUR'\n")
     daemon.process.send_signal(signal.SIGHUP)

@@ -122,7 +122,7 @@ def test_check_names_the_metric_that_is_missing(tmp_path: Path, left_out: str, s
     assert (left_out in row["reason"], status) == (True, int(state == "unhealthy"))
 
 
-def test_ports_of_other_programs_are_said_with_who_has_them(tmp_path: Path) -> None:
+def test_a_port_taken_by_another_program_is_reported_with_its_owner(tmp_path: Path) -> None:
     first, second, third = free_port(), free_port(), free_port()
     with web_server(first, second) as pid, node_exporter(third):
         ports = (f"endpoints.rapl.port={first}", f"endpoints.docker.port={second}", f"endpoints.node.port={third}")
@@ -196,7 +196,7 @@ def daemon_with_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         yield daemon
 
 
-def test_the_address_of_a_server_of_its_own_is_no_difference_of_settings() -> None:
+def test_the_address_of_the_managed_server_is_not_reported_as_a_differing_setting() -> None:
     daemon, caller = load(sets=["streams.managed=auto"], environ={}), load(environ={})
     others = msgspec.json.decode(msgspec.json.encode(flatten(caller)))
     assert differences(daemon, others) == []

@@ -101,7 +101,7 @@ def test_promtool_has_nothing_to_say_about_our_own_names(health: dict[str, Expor
     assert said == []
 
 
-def test_an_absent_source_is_no_sample_and_not_a_zero(daemon: DaemonProcess) -> None:
+def test_an_absent_source_has_no_sample_rather_than_a_zero(daemon: DaemonProcess) -> None:
     text = daemon.metrics("docker-stats-exporter")
     assert 'wattview_probe_success{probe="containers"} 0' in text
     assert [line for line in text.splitlines() if line.startswith("docker_")] == []

@@ -182,7 +182,7 @@ async def test_sound_that_is_longer_or_shorter_leaves_the_picture_alone(
     assert first == again, "frame 70 is frame 20 of the second loop"
 
 
-async def test_a_film_whose_size_changes_goes_on(tmp_path: Path, program: str) -> None:
+async def test_a_film_whose_size_changes_is_encoded_to_its_end(tmp_path: Path, program: str) -> None:
     path = films.of_two_sizes(tmp_path)
     scenario = Scenario(name="x", resolution="640x360", fps=25, source="film", bitrate="3M")
     found = await scores(program, path, tmp_path / "run", scenario=scenario, frames=150, lossless=True)
@@ -195,7 +195,7 @@ async def test_a_film_whose_size_changes_goes_on(tmp_path: Path, program: str) -
 
 
 @SLOW
-async def test_an_interlaced_film_whose_size_changes_goes_on(tmp_path: Path, program: str) -> None:
+async def test_an_interlaced_film_whose_size_changes_is_encoded_to_its_end(tmp_path: Path, program: str) -> None:
     fields = ["-vf", "tinterlace=interleave_top,fieldorder=tff", "-flags", "+ilme+ildct"]
     path = films.of_two_sizes(tmp_path, "640x360", "320x240", *fields)
     source = await film(program, path)
@@ -212,7 +212,7 @@ async def test_a_cover_is_not_the_film(tmp_path: Path, program: str) -> None:
     assert (found.vmaf_score, found.psnr_score) == pytest.approx((same.vmaf_score, same.psnr_score), abs=1e-6)
 
 
-async def test_a_title_is_no_picture_and_holds_nobody_up(tmp_path: Path, program: str) -> None:
+async def test_a_title_is_not_read_as_output_of_ffmpeg_and_delays_nothing(tmp_path: Path, program: str) -> None:
     """FFmpeg prints a title as it is, of any length and on one line where it holds carriage returns."""
     plain = films.lavfi(films.picture(), *films.YUV, to=tmp_path / "plain.mkv")
     says = "\u2028[Parsed_showinfo_0 @ 0x1] n: 0 x fmt:rgb24 x s:9999x9999 i:T \n[Parsed_showinfo_0 @ 0x1] n: 0 \r"

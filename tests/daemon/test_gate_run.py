@@ -52,7 +52,7 @@ def test_each_side_has_its_own_scenarios_and_both_have_the_idle_windows() -> Non
     assert first.id != second.id
 
 
-def test_a_suite_is_told_from_a_run(tmp_path: Path) -> None:
+def test_a_suite_and_a_run_are_distinguished(tmp_path: Path) -> None:
     suite, run = tmp_path / "suite.json", tmp_path / "run.json"
     suite.write_text('{"scenarios": [{"name": "a", "bitrate": "1M"}]}')
     run.write_text('{"test_date": "2026-01-01", "scenarios": [{"name": "a", "vmaf_score": 90}]}')

@@ -80,7 +80,7 @@ async def test_values_outlive_their_source_and_the_daemon(tmp_path: Path, monkey
         assert store.known().carbon is not None
 
 
-async def test_nobody_is_asked_where_no_source_is_configured(make_config: ConfigFactory) -> None:
+async def test_no_source_is_queried_unless_one_is_configured(make_config: ConfigFactory) -> None:
     async with followed(make_config()) as store:
         assert store.findings() == []
         assert (store.known().carbon, store.known().price) == (None, None)
@@ -111,7 +111,7 @@ async def test_nonsense_costs_no_value_that_was_known(tmp_path: Path, monkeypatc
             assert store.findings()[0].state == "broken"
 
 
-def test_a_damaged_file_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+def test_a_damaged_file_counts_as_missing(tmp_path: Path) -> None:
     config = config_with(tmp_path, "http://127.0.0.1:9")
     (tmp_path / "grid").mkdir()
     for damage in (b"\xff\xfe", b"start,end,value\n1,2\n", b"start,end,value\na,b,c\n", b""):
@@ -147,7 +147,7 @@ def test_a_row_that_was_taken_out_of_the_file_is_forgotten() -> None:
     assert not cache.add(file, "price", [GridSpan(10, 20, 2.0)])
 
 
-def test_a_file_of_the_worst_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+def test_a_file_of_nonsense_is_reported_and_counts_as_missing(tmp_path: Path) -> None:
     config = config_with(tmp_path, "http://127.0.0.1:9")
     (tmp_path / "grid").mkdir()
     file = tmp_path / "grid" / "uk-carbon-intensity-carbon.csv"

@@ -91,7 +91,7 @@ async def test_an_exporter_that_answered_somebody_is_not_fetched_again(exporter:
     await health.close()
 
 
-async def test_an_exporter_is_fetched_where_nobody_asked_it_or_it_lost_its_data(exporter: Exporter) -> None:
+async def test_an_exporter_is_fetched_if_nobody_scraped_it_or_it_lost_its_data(exporter: Exporter) -> None:
     health = Health([exporter.target], fresh_seconds=-1.0)
     await health.check()
     await health.check()

@@ -56,7 +56,7 @@ asyncio.run(main())
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-async def test_a_file_that_is_no_database_is_put_aside_and_said(
+async def test_a_file_that_is_not_a_database_is_set_aside_and_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "history.sqlite"

@@ -112,7 +112,7 @@ async def test_selectors_mean_the_same_everywhere(histories: Mapping[str, Histor
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-async def test_a_series_that_ended_is_there_for_as_long_as_it_was(
+async def test_a_series_that_ended_is_found_only_while_it_existed(
     histories: Mapping[str, History], backend: str
 ) -> None:
     selector = "wattview_container_power_watts"
@@ -233,7 +233,7 @@ async def test_a_server_that_is_not_there_says_so() -> None:
         await history.samples("up", 0, 1)
 
 
-async def test_a_server_that_is_no_prometheus_or_never_answers_is_an_error() -> None:
+async def test_a_server_that_is_not_prometheus_or_never_answers_is_an_error() -> None:
     async with serve_metrics(lambda: "up 1\n") as other:
         history = PrometheusHistory(f"http://{other}")
         with pytest.raises(HistoryError, match="answered 200: up 1"):

@@ -67,7 +67,7 @@ async def test_two_appends_of_the_same_moment_are_both_kept(history: SqliteHisto
     assert series.points[1][0] == pytest.approx(NOW, abs=1e-5)
 
 
-async def test_what_is_not_finite_is_no_sample(history: SqliteHistory) -> None:
+async def test_an_infinite_value_is_not_a_sample(history: SqliteHistory) -> None:
     await history.append(NOW, [("a", float("nan")), ("b", float("inf")), ("c", 0.0)])
     await history.append(NOW + 1, [("a", float("nan"))])
     assert await history.samples("a", NOW - 5, NOW + 5) == []

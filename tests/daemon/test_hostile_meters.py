@@ -63,7 +63,7 @@ KINDS = {"shelly": "", "tasmota": "", "redfish": "", "promql": 'query = "x"'}
 
 
 @pytest.mark.slow
-def test_hostile_meters_are_faults_and_cost_nobody_else(tmp_path: Path) -> None:
+def test_hostile_meters_are_faults_and_affect_no_other_meter(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         wires = {name: stack.enter_context(Wire(script)) for name, script in SCRIPTS.items()}
         config = tmp_path / "wattview.toml"

@@ -80,7 +80,7 @@ async def test_only_the_token_itself_is_the_token(given: str) -> None:
         ("evil.example", "Origin: http://evil.example\r\n", 421),
     ],
 )  # fmt: skip
-async def test_a_browser_is_no_way_in_even_with_the_token(host: str, more: str, status: int) -> None:
+async def test_a_web_page_cannot_use_the_api_even_with_the_token(host: str, more: str, status: int) -> None:
     async with served(Guard(ok, None, lambda: TOKEN)) as server:
         assert await asked(server, f"Bearer {TOKEN}", host, more) == status
 

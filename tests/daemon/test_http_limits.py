@@ -45,7 +45,9 @@ async def test_more_requests_than_are_answered_at_once_wait_for_their_turn() -> 
         assert gate.most == 3
 
 
-async def test_who_waits_too_long_for_a_turn_is_told_as_node_exporter_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_that_waits_too_long_for_its_turn_is_refused_as_by_node_exporter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(guard, "TURN_SECONDS", 0.1)
     gate = Gate()
     async with served(Turns(gate, 1)) as server:

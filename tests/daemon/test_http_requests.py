@@ -67,7 +67,7 @@ async def test_a_body_whose_length_two_readers_could_see_differently_is_refused(
         (b"\x16\x03\x01\x02\x00\x01\x00\x01", b"", 400),
     ],
 )
-async def test_what_is_no_request_is_refused_and_ends_the_connection(
+async def test_a_malformed_request_is_refused_and_ends_the_connection(
     request_line: bytes, host: bytes, status: int
 ) -> None:
     faults: list[dict[str, object]] = []
@@ -121,7 +121,7 @@ async def test_a_request_may_come_in_any_pieces(piece: int) -> None:
         ]  # fmt: skip
 
 
-async def test_a_bad_request_behind_a_good_one_takes_no_answer_away() -> None:
+async def test_a_bad_request_does_not_cost_the_answer_to_the_one_before_it() -> None:
     async with served() as server:
         peer = await server.peer()
         peer.send(GOOD + b"NONSENSE\r\n\r\n" + HIDDEN)
@@ -170,7 +170,7 @@ async def test_another_protocol_is_not_spoken_and_nothing_after_it_is_read() -> 
         assert [path for _, path, _ in server.heard] == ["/ws"]
 
 
-async def test_the_trailers_of_a_body_are_no_headers() -> None:
+async def test_trailers_of_a_body_do_not_become_headers() -> None:
     seen: list[list[bytes]] = []
 
     async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]

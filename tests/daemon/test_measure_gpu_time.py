@@ -79,7 +79,7 @@ def test_a_command_that_no_gpu_lists_used_none(tree: tuple[int, int]) -> None:
     assert use.total(2.0) == (0.0, "")
 
 
-def test_what_is_not_known_is_no_zero(tree: tuple[int, int]) -> None:
+def test_an_unknown_value_is_not_shown_as_zero(tree: tuple[int, int]) -> None:
     shell, sleep = tree
 
     def total(*readings: Gpu, times: int = 1, at: float = 1.0) -> tuple[float | None, str]:

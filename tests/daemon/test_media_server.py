@@ -355,7 +355,7 @@ async def test_auto_uses_the_server_that_answers(make_config: ConfigFactory, tmp
         assert await choose_server(config, tmp_path / "ours") is None
 
 
-async def test_auto_starts_one_where_nobody_or_something_else_answers(
+async def test_auto_starts_a_server_if_none_answers_or_something_else_does(
     make_config: ConfigFactory, tmp_path: Path
 ) -> None:
     nobody = make_config("streams.managed=auto", f"streams.nginx_rtmp_url=http://127.0.0.1:{free_port()}/stat")

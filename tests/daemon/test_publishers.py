@@ -265,7 +265,7 @@ def test_a_family_of_ten_thousand_is_found_at_once(parent_of: Callable[[int], in
     assert time.process_time() - began < 2.0
 
 
-def test_of_a_crowd_from_one_address_nobody_is_taken_for_a_publisher(tree: SocketTree) -> None:
+def test_no_publisher_is_chosen_from_many_connections_of_one_address(tree: SocketTree) -> None:
     tree.process(60, "flood")
     for number in range(MOST_CONNECTIONS + 1):
         tree.connect(60, ("127.0.0.1", 20_000 + number), NGINX, HERE)

@@ -97,7 +97,7 @@ def test_each_stream_has_its_name_in_the_address() -> None:
     assert found.address("show-2") == f"srt://h:1?streamid=publish:show-2:{SECRET}"
 
 
-def test_a_setting_that_is_no_target_is_refused_without_repeating_it(make_config: ConfigFactory) -> None:
+def test_a_setting_that_is_not_a_target_is_refused_without_showing_its_value(make_config: ConfigFactory) -> None:
     with pytest.raises(ConfigError, match=r"scenarios.targets.x: expected an address") as refused:
         make_config(f"scenarios.targets.x=ftp://me:{SECRET}@h")
     assert SECRET not in str(refused.value)

@@ -59,7 +59,7 @@ def test_the_newest_model_is_that_of_the_picture(
 
 
 @pytest.mark.parametrize("wrong", ["best", "vmaf_v0.6.1:path=/etc/passwd", "version=", "vmaf_v0.6.1'", "VMAF_V0.6.1"])
-def test_what_is_no_name_of_a_model_is_no_setting(make_config: ConfigFactory, wrong: str) -> None:
+def test_an_invalid_name_of_a_model_is_refused_as_a_setting(make_config: ConfigFactory, wrong: str) -> None:
     """Nothing but a name reaches FFmpeg's filter graph."""
     with pytest.raises(ConfigError, match=r"scenarios\.vmaf_model"):
         make_config(f"scenarios.vmaf_model={wrong}")

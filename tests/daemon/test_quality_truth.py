@@ -180,7 +180,7 @@ async def test_a_copy_that_is_too_short_gives_the_frames_that_it_has(tmp_path: P
     assert scores.psnr_score == PSNR_CEILING_DB
 
 
-async def test_the_progress_of_a_comparison_is_told(tmp_path: Path, tool: Tool) -> None:
+async def test_the_progress_of_a_comparison_is_reported(tmp_path: Path, tool: Tool) -> None:
     told: list[int] = []
     await quality.measure(tool, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path, told.append)
     assert told == sorted(told)
@@ -267,7 +267,7 @@ async def test_capabilities_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert await capabilities.can_vmaf(vmaf_ffmpeg(), "version=vmaf_v0.6.1")
 
 
-async def test_a_program_that_is_no_ffmpeg_can_nothing() -> None:
+async def test_a_program_that_is_not_ffmpeg_has_no_capabilities() -> None:
     capabilities = Capabilities()
     assert not await capabilities.can_vmaf("/bin/true", "version=vmaf_v0.6.1")
     assert await capabilities.version("/bin/echo") == ""
@@ -331,7 +331,7 @@ async def test_xpsnr_of_a_lossless_encode_is_the_ceiling(tmp_path: Path, make_co
     assert scores.xpsnr_score == PSNR_CEILING_DB
 
 
-async def test_xpsnr_is_not_measured_where_nobody_asks(tmp_path: Path, make_config: ConfigFactory) -> None:
+async def test_xpsnr_is_measured_only_on_request(tmp_path: Path, make_config: ConfigFactory) -> None:
     found = await find_tool(make_config().scenarios, CAPABILITIES)
     assert not found.xpsnr
     assert (await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path)).xpsnr_score is None

@@ -93,7 +93,7 @@ async def test_watts_of_which_a_part_is_unknown_are_unknown(tree: SocketTree, ma
         ("cam1", "", 1935),
     ],
 )
-async def test_what_is_not_surely_its_publisher_is_not_said_to_be(
+async def test_a_process_that_may_not_be_the_publisher_is_not_named_as_one(
     tree: SocketTree, make_config: ConfigFactory, name: str, address: str, port: int
 ) -> None:
     tree.process(400, f"ffmpeg -i c -f flv rtmp://{SERVER}/live/cam1")  # not connected

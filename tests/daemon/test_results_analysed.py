@@ -132,7 +132,7 @@ async def test_an_analysis_is_kept_until_the_file_changes(config: Config, histor
     assert len(history.asked) > asked
 
 
-async def test_all_who_ask_at_once_share_one_analysis(config: Config, history: ScriptedHistory) -> None:
+async def test_simultaneous_requests_share_one_analysis(config: Config, history: ScriptedHistory) -> None:
     put(config)
     results = Results(config, history)
     answers = await asyncio.gather(results.latest(), results.get(STAMP), results.all(), results.latest())
@@ -140,7 +140,7 @@ async def test_all_who_ask_at_once_share_one_analysis(config: Config, history: S
     assert history.asked.count("wattview_host_energy_joules_total") == 1
 
 
-async def test_an_asker_that_gives_up_takes_nothing_from_the_others(config: Config, history: ScriptedHistory) -> None:
+async def test_a_request_that_is_cancelled_costs_the_others_nothing(config: Config, history: ScriptedHistory) -> None:
     put(config)
     results = Results(config, history)
     history.gate = asyncio.Event()
@@ -219,7 +219,7 @@ async def test_a_history_that_fails_costs_its_figures_and_is_asked_again(
     assert again.scenarios[0].energy_joules == pytest.approx(3000.0)
 
 
-async def test_a_slow_history_holds_nobody_up(
+async def test_a_slow_history_does_not_block_other_requests(
     config: Config, history: ScriptedHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results_module, "PATIENCE_SECONDS", 0.05)

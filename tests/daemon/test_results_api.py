@@ -212,7 +212,7 @@ async def test_a_report_of_a_broken_file_says_what_is_broken(client: Client) -> 
     assert f"test_results_{BROKEN}.json" in await client.report(BROKEN)
 
 
-async def test_no_answer_is_named_for_what_it_is(client: Client) -> None:
+async def test_the_report_of_an_unknown_run_is_refused_with_404(client: Client) -> None:
     with pytest.raises(CallRefused) as caught:
         await client.report("20200101_000000")
     assert caught.value.status == 404

@@ -252,7 +252,7 @@ def test_a_number_of_thousands_of_digits_costs_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scenario", [None, 3, "x", [], True])
-def test_a_scenario_that_is_no_object_keeps_its_place(tmp_path: Path, scenario: object) -> None:
+def test_a_scenario_that_is_not_an_object_keeps_its_number(tmp_path: Path, scenario: object) -> None:
     path = put(tmp_path, json.dumps({"scenarios": [{"name": "a"}, scenario]}))
     second = results_files.read(path).scenarios[1]
     assert second.name == "scenario 2"
@@ -283,13 +283,15 @@ def test_a_lone_surrogate_does_not_reach_the_wire(tmp_path: Path) -> None:
         ("[" * 200_000, "nested too deeply"),
     ],
 )  # fmt: skip
-def test_what_is_no_results_file_is_refused_with_the_reason(tmp_path: Path, content: str | bytes, reason: str) -> None:
+def test_a_file_that_is_not_a_results_file_is_refused_with_the_reason(
+    tmp_path: Path, content: str | bytes, reason: str
+) -> None:
     with pytest.raises(ResultsFileError, match=reason) as refusal:
         results_files.read(put(tmp_path, content))
     assert str(refusal.value).startswith("test_results_20250102_030405.json: ")
 
 
-def test_a_byte_order_mark_and_a_missing_date_are_no_obstacle(tmp_path: Path) -> None:
+def test_a_file_with_a_byte_order_mark_or_without_a_date_is_read(tmp_path: Path) -> None:
     results = results_files.read(put(tmp_path, b'\xef\xbb\xbf{"scenarios": []}'))
     assert results.test_date == "2025-01-02T03:04:05"
 
@@ -345,7 +347,7 @@ def test_any_bytes_are_a_results_file_or_are_refused(tmp_path: Path, content: by
     assert isinstance(results.scenarios, list)
 
 
-def test_zeros_of_an_idle_window_are_no_figures(tmp_path: Path) -> None:
+def test_the_zeros_of_an_idle_window_are_not_shown_as_figures(tmp_path: Path) -> None:
     """As psantana5/ffmpeg-rtmp writes one that encoded nothing."""
     fields = {"bitrate": "0k", "resolution": "0x0", "vmaf_score": 0, "psnr_score": 0.0, "ssim_score": 0, "duration": 60}
     idle = results_files.read(put_scenario(tmp_path, name="baseline idle", **fields)).scenarios[0]

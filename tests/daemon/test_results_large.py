@@ -65,7 +65,7 @@ class Watch(threading.Thread):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_of_a_hundred_thousand_scenarios_holds_nobody_up(tmp_path: Path, kind: str) -> None:
+def test_a_file_of_a_hundred_thousand_scenarios_blocks_no_other_request(tmp_path: Path, kind: str) -> None:
     with running_daemon(tmp_path) as daemon:
         daemon.metrics("results-exporter")
         before = resident_mebibytes(daemon)

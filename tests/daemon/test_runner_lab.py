@@ -305,7 +305,7 @@ async def test_a_viewer_that_ends_fails_the_scenario(make_config: ConfigFactory,
 
 
 @pytest.mark.slow
-async def test_a_server_that_hangs_does_not_stall_the_encoder_and_is_told(
+async def test_a_hanging_server_is_reported_and_does_not_stall_the_encoder(
     make_config: ConfigFactory, tmp_path: Path
 ) -> None:
     """The server stops reading in the window. Kernel buffers and the queue fill up, then packets are dropped; the

@@ -164,7 +164,7 @@ def test_a_stream_that_comes_in_real_time_never_stalls() -> None:
     assert stalls([(step / 2, step / 2) for step in range(200)]) == (0, 0.0)
 
 
-def test_the_wait_for_the_first_picture_is_no_stall() -> None:
+def test_the_wait_for_the_first_picture_does_not_count_as_a_stall() -> None:
     assert stalls([(0.0, 0.0), (5.0, 0.0), (6.0, 0.5), (7.0, 1.5), (8.0, 2.5)]) == (0, 0.0)
 
 

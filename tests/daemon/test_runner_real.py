@@ -141,7 +141,7 @@ async def test_one_run_at_a_time(bench: Bench) -> None:
     assert [run_.id for run_ in bench.runner.list()] == [second.id, first.id]
 
 
-async def test_the_next_run_starts_as_soon_as_one_is_told_as_ended(bench: Bench) -> None:
+async def test_the_next_run_can_start_as_soon_as_the_end_of_one_is_reported(bench: Bench) -> None:
     brief = RunRequest(scenarios=[Scenario(name="idle", type="baseline", duration=0.1, warmup=0.0, cooldown=0.0)])
     for _ in range(3):
         begun = bench.runner.start(brief)

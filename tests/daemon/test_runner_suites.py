@@ -120,14 +120,14 @@ def test_what_is_wrong_is_named(field: str, says: str, scenario: object) -> None
     ],
     ids=range(11),
 )
-def test_what_is_no_suite_is_refused_in_one_line(content: bytes, says: str) -> None:
+def test_a_file_that_is_not_a_suite_is_refused_in_one_line(content: bytes, says: str) -> None:
     with pytest.raises(WrongField, match=says) as refused:
         load_suite(content)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 300
 
 
-def test_a_json_file_without_an_object_is_no_toml(tmp_path: Path) -> None:
+def test_a_json_file_without_an_object_is_not_read_as_toml(tmp_path: Path) -> None:
     path = tmp_path / "suite.json"
     path.write_text("[]")
     with pytest.raises(WrongField, match="expected an object with a list of scenarios"):

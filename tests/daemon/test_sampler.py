@@ -64,7 +64,7 @@ async def test_askers_at_the_same_moment_share_one_reading(source: Source, probe
     assert len({id(reading) for reading in readings}) == 1
 
 
-async def test_details_are_read_for_those_who_show_them(
+async def test_details_are_read_only_while_a_client_shows_them(
     make_config: ConfigFactory,
 ) -> None:
     told: list[bool] = []
@@ -96,9 +96,7 @@ async def test_details_are_read_for_those_who_show_them(
     assert told[3:] == [False, True], "nor is one that had begun before they asked"
 
 
-async def test_a_failure_that_is_told_many_times_keeps_nothing_of_those_who_asked(
-    source: Source, probe: ScriptedProbe
-) -> None:
+async def test_a_repeated_failure_does_not_grow_its_traceback(source: Source, probe: ScriptedProbe) -> None:
     probe.error = SourceAbsent("nothing here")
     lengths = []
     for _ in range(20):
@@ -221,7 +219,7 @@ async def test_a_source_that_hangs_until_its_own_time_out_is_one_fault(
     assert told(caplog)[2:] == ["source demo: works again"]
 
 
-async def test_a_source_that_hangs_for_longer_than_anybody_waits_is_told_once_and_again_when_it_works(
+async def test_a_hanging_source_is_reported_once_and_again_when_it_works(
     source: Source, probe: ScriptedProbe, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO, "wattview.events")

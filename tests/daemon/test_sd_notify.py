@@ -99,7 +99,7 @@ def test_a_watchdog_that_is_meant_for_the_parent_is_not_answered() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "-5", "soon"])
-def test_a_watchdog_time_that_is_none_is_no_watchdog(text: str) -> None:
+def test_an_invalid_watchdog_time_disables_the_watchdog(text: str) -> None:
     assert Supervisor({"WATCHDOG_USEC": text}).watchdog_seconds is None
 
 
@@ -111,7 +111,7 @@ def test_an_abstract_socket_is_reached() -> None:
 
 
 @pytest.mark.parametrize("address", ["", "/nowhere/notify"])
-def test_without_anyone_who_listens_nothing_happens(address: str) -> None:
+def test_without_a_listener_nothing_is_sent(address: str) -> None:
     supervisor = Supervisor({"NOTIFY_SOCKET": address} if address else {})
     supervisor.ready()
     supervisor.stopping()

@@ -30,7 +30,7 @@ def test_a_second_daemon_with_the_same_socket_says_so_and_ends(tmp_path: Path) -
         assert daemon.api.get("/api/v1/runs").status_code == 200, "the first one must not be disturbed"
 
 
-def test_the_socket_of_a_daemon_that_was_killed_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_daemon_starts_although_a_killed_one_has_left_its_socket(tmp_path: Path) -> None:
     with running_daemon(tmp_path) as daemon:
         daemon.stop(signal.SIGKILL)
         assert daemon.socket.exists()

@@ -31,7 +31,7 @@ def made(megabytes: list[float]) -> Soaked:
     return Soaked(name="daemon", samples=samples)
 
 
-def test_what_rises_without_end_is_told_and_a_peak_or_the_start_is_not() -> None:
+def test_a_steady_rise_is_reported_but_not_a_peak_or_the_start() -> None:
     assert made([60.0 + at / 10 for at in range(60)]).risen() == ["daemon: resident_megabytes rose by 2.9 in 0.5 h"]
     assert made([60.0] * 50 + [200.0] + [60.0] * 9).risen() == []
     assert made([30.0 + at for at in range(30)] + [60.0] * 30).risen() == []

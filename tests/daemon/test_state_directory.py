@@ -37,7 +37,7 @@ def test_two_daemons_on_one_state_directory_are_one_too_many(tmp_path: Path) -> 
         assert daemon.api.get("/api/v1/runs").status_code == 200
 
 
-def test_a_run_that_goes_on_is_left_alone_by_a_second_daemon(tmp_path: Path) -> None:
+def test_a_second_daemon_leaves_a_current_run_alone(tmp_path: Path) -> None:
     with running_daemon(tmp_path) as daemon:
         scenario = {"name": "idle", "type": "baseline", "duration": 30}
         run = daemon.api.post("/api/v1/runs", json={"scenarios": [scenario]}).json()
@@ -89,7 +89,7 @@ def test_two_that_are_started_at_once_share_the_faster_ones_daemon(tmp_path: Pat
     assert state_directory.holder(tmp_path / "state") is None
 
 
-def test_the_lock_ends_with_its_holder_and_says_who_that_is(tmp_path: Path) -> None:
+def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
     assert state_directory.holder(tmp_path) is None
     descriptor = state_directory.take(tmp_path, Path("/run/wattview.sock"))
     found = state_directory.holder(tmp_path)

@@ -75,13 +75,13 @@ def test_what_is_wrong_with_a_store_is_its_state(
         StoreProbe(make_config(STORE, f"history.prometheus_url={wire.url}")).read()
 
 
-def test_nobody_there_is_broken_with_the_setting_to_check(make_config: ConfigFactory) -> None:
+def test_a_server_that_is_not_there_is_broken_and_its_setting_is_named(make_config: ConfigFactory) -> None:
     with pytest.raises(SourceBroken, match="cannot be reached") as told:
         StoreProbe(make_config(STORE, f"history.prometheus_url=http://127.0.0.1:{free_port()}")).read()
     assert told.value.fix == "check history.prometheus_url"
 
 
-def test_a_store_that_does_not_know_us_says_so(make_config: ConfigFactory) -> None:
+def test_a_store_without_our_data_is_reported_as_such(make_config: ConfigFactory) -> None:
     with Wire(empty) as wire:
         reading = StoreProbe(make_config(STORE, f"history.prometheus_url={wire.url}")).read()
     assert reading.daemons == 0
@@ -100,7 +100,7 @@ async def test_a_real_prometheus_that_scrapes_a_daemon_knows_it(tmp_path: Path, 
     assert reading == StoreReading(time=reading.time, monotonic=reading.monotonic, url=url, daemons=1)
 
 
-def test_without_a_store_there_is_no_such_source(make_config: ConfigFactory) -> None:
+def test_without_a_configured_store_the_source_does_not_exist(make_config: ConfigFactory) -> None:
     sampler = Sampler(make_config())
     assert "history" not in sampler.sources
     sampler.close()
@@ -200,7 +200,7 @@ def said_of_cost(daemon: DaemonProcess) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", [endless, hundred_megabytes, trickling])
-def test_a_daemon_comes_up_and_goes_on_whatever_the_store_answers(tmp_path: Path, script: Script) -> None:
+def test_a_daemon_starts_and_keeps_running_whatever_the_store_answers(tmp_path: Path, script: Script) -> None:
     with Wire(script) as wire:
         began = time.monotonic()
         with running_daemon(tmp_path, STORE, f"history.prometheus_url={wire.url}") as daemon:

@@ -49,7 +49,7 @@ def what_was_read(kind: TrendKind, quantity: TrendQuantity) -> Subject:
     [("machine", "cpu"), ("zone", "power"), ("gpu", "power"), ("container", "cpu"), ("container", "memory"),
      ("stream", "bandwidth_in")],
 )  # fmt: skip
-async def test_every_subject_has_what_was_read_of_it(
+async def test_every_subject_has_the_quantities_that_were_read_of_it(
     machine: Machine, kind: TrendKind, quantity: TrendQuantity
 ) -> None:
     begin = await machine.tick() - 5.0
@@ -92,5 +92,5 @@ async def test_a_source_that_followed_another_is_not_added_to_it(machine: Machin
     assert max(value for _, value in power.points) <= largest + 1e-9
 
 
-def test_a_quantity_that_a_kind_does_not_have_is_no_trend() -> None:
+def test_a_quantity_that_a_kind_lacks_has_no_trend() -> None:
     assert ("gpu", "bandwidth_in") not in KEPT

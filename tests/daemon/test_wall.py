@@ -163,7 +163,7 @@ def test_it_is_kept_for_its_owner_alone_and_is_there_again_after_a_restart(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"version":99}'])
-def test_a_file_that_is_no_calibration_is_told_of_and_left(
+def test_a_file_that_is_not_a_calibration_is_reported_and_kept(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
@@ -228,7 +228,7 @@ def test_the_firmware_tells_the_model_and_amazon_the_instance_type(tmp_path: Pat
     assert (found.virtual, found.instance_type, found.product) == (False, "", "Dell Inc. PowerEdge R650")
 
 
-def test_a_calibration_that_no_longer_fits_is_told_of_once(
+def test_a_calibration_that_no_longer_fits_is_reported_once(
     tmp_path: Path, learnt: tuple[WallMachine, WallCalibration]
 ) -> None:
     machine, calibration = WallMachine(1), learnt[1]

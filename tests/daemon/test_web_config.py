@@ -419,7 +419,7 @@ async def test_bcrypt_does_not_hold_the_loop() -> None:
     [b"", b"Basic", b"Basic ", b"Basic !!!", b"Basic " + base64.b64encode(b"alice"), b"Bearer x", b"Basic \xff",
      basic("alice", b"\xff\xfe"), basic("alice", "a" * 10_000), basic("alice", b"\0"), basic("", "")],
 )  # fmt: skip
-async def test_what_is_no_password_is_wrong(given: bytes) -> None:
+async def test_a_malformed_password_is_refused(given: bytes) -> None:
     assert not await Passwords().right(given, {"alice": HASH})
 
 

@@ -106,7 +106,7 @@ def test_processes_of_another_pid_namespace_are_found_by_their_control_group(mac
     assert machine.pids(SERVICE) == {100, 101}
 
 
-async def test_the_kernels_threads_are_no_ones_processes_and_the_others_not_the_kernels(machine: Machine) -> None:
+async def test_kernel_threads_belong_to_nobody_and_other_processes_not_to_the_kernel(machine: Machine) -> None:
     machine.tree.process(50, "obs", 1.0)
     machine.tree.process(40, "kworker/0:1", 1.0, kernel=True)
     answer = await machine.watch().of("kernel:threads")

@@ -231,7 +231,7 @@ def test_a_figure_that_a_card_cannot_have_is_a_fault(tmp_path: Path) -> None:
     assert sorted(fault.part for fault in faults) == ["GPU card0 temperature_celsius", "GPU card0 utilization_percent"]
 
 
-def test_what_is_a_part_of_the_processor_is_told_apart(tmp_path: Path) -> None:
+def test_a_card_is_distinguished_from_graphics_in_the_processor(tmp_path: Path) -> None:
     card(tmp_path, 0, I915 | {"uevent": "DRIVER=i915\nPCI_SLOT_NAME=0000:00:02.0"})
     card(tmp_path, 1, AMD)
     card(tmp_path, 2, AMD | {"unique_id": "b", "hwmon/hwmon4/in1_input": "900"})

@@ -127,7 +127,7 @@ def test_without_client_lists_the_counts_are_those_of_the_page() -> None:
     assert (talk.publishers, talk.players) == (1, 3)
 
 
-def test_a_copy_for_another_worker_is_no_viewer_and_its_traffic_is_not_counted() -> None:
+def test_a_copy_for_another_worker_is_not_a_viewer_and_its_traffic_is_not_counted() -> None:
     origin = (
         client(number=1, publishing=True)
         + client(number=7, address="unix:/tmp/nginx-rtmp.1", flash="ngx-local-relay")
@@ -149,7 +149,7 @@ def test_a_copy_for_another_worker_is_no_viewer_and_its_traffic_is_not_counted()
     [("rtmp://198.51.100.1/live", "ngx-local-relay"), ("198.51.100.2", "LNX.11,1,102,55")],
     ids=["pushed to another server", "pulled by another server"],
 )
-def test_a_relay_is_no_viewer_and_what_it_is_sent_is_traffic(address: str, flash: str) -> None:
+def test_a_relay_is_not_a_viewer_but_its_traffic_is_counted(address: str, flash: str) -> None:
     relays = client(number=7, address=address, flash=flash) + client(number=8, address=address, flash=flash)
     reading = read(page(stream("talk", clients=client(publishing=True) + relays, bytes_out=5, bw_out=800_000)))
     (talk,) = reading.streams

@@ -92,7 +92,7 @@ async def watched(daemon: ScriptedDaemon, keys: tuple[str, ...], patience: int =
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("keys", HANDS.values(), ids=HANDS.keys())
-async def test_nothing_is_kept_of_what_was_shown(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> None:
+async def test_nothing_that_was_shown_is_kept_in_memory(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> None:
     assert await watched(daemon, keys) == {}
 
 

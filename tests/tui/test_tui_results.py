@@ -401,7 +401,7 @@ async def test_a_wrong_wish_is_named_and_nothing_is_asked(daemon: ScriptedDaemon
         assert daemon.asked.count("GET /api/v1/advice") == asked
 
 
-async def test_only_the_runs_of_what_is_marked_are_weighed(daemon: ScriptedDaemon) -> None:
+async def test_only_marked_runs_are_considered_in_advice(daemon: ScriptedDaemon) -> None:
     daemon.results = [sweep(), sweep("20250614_150000", more_watts=2.0)]
     async with opened(daemon, (160, 50)) as pilot:
         await results(pilot, "G", "space", *["right"] * 6, rows="Results 10")
@@ -509,7 +509,7 @@ async def test_why_nothing_can_be_compared_is_said(daemon: ScriptedDaemon) -> No
         await until(pilot, lambda: "no two curves have the same streams and pictures" in screen_text(pilot.app))
 
 
-async def test_a_daemon_that_does_not_know_curves_is_no_end_of_the_screen(daemon: ScriptedDaemon) -> None:
+async def test_the_screen_works_with_a_daemon_that_has_no_curves(daemon: ScriptedDaemon) -> None:
     daemon.results = [encoders()]
     async with opened(daemon, (120, 40)) as pilot:
         await results(pilot, rows="Results 12")
@@ -677,7 +677,7 @@ async def test_a_daemon_that_fails_leaves_what_is_there(daemon: ScriptedDaemon) 
         await until(pilot, lambda: "ultrafast ×3" in screen_text(pilot.app))
 
 
-async def test_a_name_from_elsewhere_is_no_markup(daemon: ScriptedDaemon) -> None:
+async def test_a_name_from_outside_is_not_read_as_markup(daemon: ScriptedDaemon) -> None:
     run = sweep(repeats=1)
     evil = msgspec.structs.replace(run.scenarios[1].record, name="[red]x[/] \x1b[2J", setting=None)
     scenarios = [run.scenarios[0], msgspec.structs.replace(run.scenarios[1], record=evil), *run.scenarios[2:]]

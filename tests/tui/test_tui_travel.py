@@ -197,7 +197,7 @@ async def test_a_time_can_be_written(past: ScriptedDaemon, text: str, back: floa
         await at(pilot, back)
 
 
-async def test_what_is_no_time_is_said_and_escape_stays_here(past: ScriptedDaemon) -> None:
+async def test_an_invalid_time_is_reported_and_escape_keeps_the_moment(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         await pilot.press("at", *"soon", "enter")
         await until(pilot, lambda: "no time: 'soon'" in screen_text(pilot.app))
@@ -224,14 +224,14 @@ async def test_the_history_begins_somewhere_and_no_step_goes_before(past: Script
         await at(pilot, NOW - FIRST)
 
 
-async def test_a_moment_out_of_reach_is_refused_in_words_and_live_goes_on(past: ScriptedDaemon) -> None:
+async def test_a_moment_outside_the_history_is_refused_and_the_live_view_stays(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         await pilot.press("at", *"3d", "enter")
         await until(pilot, lambda: "the history does not reach there" in screen_text(pilot.app))
         assert pilot.app.playback is None
 
 
-async def test_without_a_history_one_is_told_and_stays_live(daemon: ScriptedDaemon) -> None:
+async def test_without_a_history_the_user_is_told_and_the_live_view_stays(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         await pilot.press("comma")
         await until(pilot, lambda: "the history does not reach there" in screen_text(pilot.app))

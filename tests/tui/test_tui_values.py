@@ -79,7 +79,7 @@ def test_no_text_moves_the_terminal(content: str) -> None:
 
 
 @given(st.one_of(st.none(), st.floats(-1, 2)), st.integers(1, 60))
-def test_a_bar_is_as_wide_as_asked_and_unknown_is_not_empty(fraction: float | None, width: int) -> None:
+def test_a_bar_has_the_requested_width_and_unknown_differs_from_empty(fraction: float | None, width: int) -> None:
     bar = text.bar(fraction, width)
     assert len(bar) == width
     assert (fraction is None) == ("·" in bar)
@@ -93,7 +93,7 @@ def test_a_spark_has_a_character_a_value_and_a_blank_only_for_the_unknown(values
 
 
 @given(st.text())
-def test_plain_ascii_is_as_wide_as_what_it_stands_for(content: str) -> None:
+def test_an_ascii_replacement_has_the_width_of_the_original(content: str) -> None:
     plain = ascii_text(content)
     assert plain.isascii()
     assert cell_len(plain) == sum(cell_len(character) for character in content)
@@ -117,7 +117,7 @@ def test_buckets_lose_no_point_and_make_none_up(points: list[tuple[float, float]
     assert all(value is None or low - 1e-6 <= value <= high + 1e-6 for value in values)
 
 
-def test_stored_points_beside_live_ones_are_no_picket_fence() -> None:
+def test_stored_points_beside_live_ones_leave_no_gaps() -> None:
     stored = [(float(at), 1.0) for at in range(0, 60, 5)]
     live = [(float(at), 2.0) for at in range(58, 100)]
     assert joined([*stored, *live], 0.0, 100.0, 100, 1.0) == [1.0] * 58 + [2.0] * 42
@@ -223,7 +223,7 @@ def test_the_mean_comes_from_a_counter_that_reaches_over_the_range() -> None:
     assert mean_of_counters([], 100.0, "rapl") is None
 
 
-def test_the_mean_of_a_machine_with_gpus_is_of_what_its_power_is_summed_from() -> None:
+def test_the_mean_of_a_machine_with_gpus_includes_their_power() -> None:
     host, gpus = counted("rapl", (0.0, 0.0), (100.0, 5000.0)), counted("nvml", (0.0, 7e6), (100.0, 7e6 + 2000.0))
     assert mean_of_counters([host, gpus], 100.0, "rapl+nvml") == 70.0
     assert mean_of_counters([host], 100.0, "rapl+nvml") is None, "without the GPUs it would be too little"
@@ -231,7 +231,7 @@ def test_the_mean_of_a_machine_with_gpus_is_of_what_its_power_is_summed_from() -
     assert mean_of_counters([board, gpus], 100.0, "hwmon") == 90.0, "the board's meter has counted them"
 
 
-def test_the_mean_of_a_range_over_a_restart_is_of_what_was_counted() -> None:
+def test_the_mean_over_a_restart_uses_the_counted_energy() -> None:
     """45 W all the time; the daemon began anew at 300 s, and was away from 600 s to 640 s."""
     joules = [(5.0 * at, 9000.0 + 225.0 * at) for at in range(60)]
     joules += [(5.0 * at, 225.0 * (at - 60)) for at in range(60, 121)]

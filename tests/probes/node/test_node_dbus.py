@@ -80,13 +80,13 @@ def test_filters_match_a_whole_name_and_both_count(bus: SystemBus, make_config: 
     assert names == {"ssh.service", "kmod-static-nodes.service"}
 
 
-def test_a_running_system_is_told_from_a_degraded_one(bus: SystemBus, config: Config) -> None:
+def test_a_running_and_a_degraded_system_are_distinguished(bus: SystemBus, config: Config) -> None:
     assert said(config).value("node_systemd_system_running") == 0
     bus.manager["SystemState"] = "running"
     assert said(config).value("node_systemd_system_running") == 1
 
 
-def test_what_systemd_does_not_know_is_no_sample(bus: SystemBus, config: Config) -> None:
+def test_a_value_that_systemd_does_not_know_has_no_sample(bus: SystemBus, config: Config) -> None:
     bus.manager.clear()
     bus.units = [FakeUnit("old.socket", properties={"Socket.NAccepted": ("u", 7), "Socket.NConnections": ("u", 1)})]
     found = said(config)

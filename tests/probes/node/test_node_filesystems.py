@@ -222,7 +222,7 @@ def test_a_dead_file_server_does_not_hold_the_scrape(tmp_path: Path) -> None:
     assert (late, succeeded) == ("1", "True")
 
 
-def test_what_is_mounted_below_a_mount_that_hangs_is_told_with_it(
+def test_mounts_below_a_hanging_mount_are_reported_with_it(
     make_config: ConfigFactory, mounts: Mounts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # prometheus/node_exporter#868: the way to /mnt/nfs/scratch leads through the server that has gone.
@@ -244,7 +244,7 @@ def test_what_is_mounted_below_a_mount_that_hangs_is_told_with_it(
     assert found == {"/": "", "/mnt/nfs2": "", **late}
 
 
-def test_filesystems_of_the_kernel_are_no_wall_and_those_of_servers_are() -> None:
+def test_local_filesystems_cannot_block_a_reader_and_remote_ones_can() -> None:
     table = "".join(
         f"{number} 1 0:{number} / {point} rw - {kind} x rw\n"
         for number, (point, kind) in enumerate(

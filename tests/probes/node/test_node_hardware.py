@@ -81,7 +81,7 @@ def test_a_gpus_clock_goes_by_its_label(read: Reader) -> None:
     assert by(read("hwmon"), "node_hwmon_freq_freq_mhz", "sensor") == {"sclk": 214}
 
 
-def test_a_thermal_zone_that_is_off_is_no_sample(tree: MachineTree, read: Reader) -> None:
+def test_a_thermal_zone_that_is_off_has_no_sample(tree: MachineTree, read: Reader) -> None:
     (tree.sysfs / "class/thermal/thermal_zone0/mode").write_text("disabled\n")
     assert read("thermal_zone").labels_of("node_thermal_zone_temp") == []
     (tree.sysfs / "class/thermal/thermal_zone0/mode").write_text("enabled\n")
@@ -342,7 +342,7 @@ def test_the_end_of_support_is_a_time(tree: MachineTree, read: Reader) -> None:
     assert found.value("node_os_support_end_timestamp_seconds") == 1731369600
 
 
-def test_a_read_only_filesystem_is_told_by_whole_words() -> None:
+def test_a_read_only_filesystem_is_recognised_by_whole_words() -> None:
     (mount,) = procfs.mountinfo(b"29 1 8:1 / / rw,errors=remount-ro - ext4 /dev/sda1 rw,errors=remount-ro\n")
     key = (mount.source, mount.mount_point, mount.fs_type)
     families = filesystem.space_families({key: mount}, {"/": filesystem.Space()})

@@ -180,5 +180,5 @@ def test_a_route_over_two_paths_has_both_with_their_weights() -> None:
     )
 
 
-def test_a_route_of_this_machine_itself_is_no_unicast_route() -> None:
+def test_a_route_to_this_machine_itself_is_not_a_unicast_route() -> None:
     assert netlink.route(route_message(32, 2, attribute(1, bytes((127, 0, 0, 1)))), {}) is None

@@ -68,7 +68,7 @@ def test_merging_that_costs_more_than_it_saves_has_a_negative_profit(collect: Co
     assert collect("ksmd").value("node_ksmd_general_profit_bytes") == -4096
 
 
-def test_swap_is_told_in_bytes_by_device(tree: MachineTree, collect: Collect) -> None:
+def test_swap_is_reported_in_bytes_by_device(tree: MachineTree, collect: Collect) -> None:
     tree.write(
         tree.procfs / "swaps",
         "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
@@ -168,7 +168,7 @@ C 06  Bridge
 """
 
 
-def test_a_pci_device_is_told_with_its_parent_and_its_link(tree: MachineTree, collect: Collect) -> None:
+def test_a_pci_device_is_reported_with_its_parent_and_its_link(tree: MachineTree, collect: Collect) -> None:
     pci_device(tree, "0000:00:02.1", **{"class": "0x060400"}, vendor="0x1022", device="0x1634")
     pci_device(tree, "0000:00:02.1/0000:01:00.0", **NVME)
     tree.write(tree.root / "pci.ids", PCI_IDS)
@@ -239,7 +239,7 @@ def test_a_drivers_statistic_gets_a_metrics_name(statistic: str, name: str) -> N
     assert ethtool.family_name(ethtool.sanitized(statistic))[0] == f"node_ethtool_{name}"
 
 
-def test_what_a_port_can_do_is_told_by_its_bits() -> None:
+def test_the_capabilities_of_a_port_are_decoded_from_its_bits() -> None:
     # supported: TP, MII, 10/100/1000/10000baseT, autonegotiation, pause; advertised: the same without half duplex.
     links = ethtool.Links()
     links.add("eth0", 0x32EF, 0x32EA, 1)
@@ -262,7 +262,7 @@ def mount(*lines: str) -> dict[str, float]:
     return {family.name + text: value for family in families for text, value in family.samples}
 
 
-def test_a_time_below_zero_is_no_sample() -> None:
+def test_a_negative_time_is_not_a_sample() -> None:
     # The kernel's own output, of prometheus/node_exporter's fixtures.
     found = mount(
         "\txprt:\ttcp 832 0 1 0 11 6428 6428 0 12154 0 24 26 5726",
@@ -273,7 +273,7 @@ def test_a_time_below_zero_is_no_sample() -> None:
     assert f"node_mountstats_nfs_operations_queue_time_seconds_total{write}" not in found
 
 
-def test_each_connection_of_a_mount_is_told_apart() -> None:
+def test_the_connections_of_a_mount_are_distinguished() -> None:
     found = mount(
         "\txprt:\ttcp 832 0 1 0 11 100 99 0 1 0 24 26 57", "\txprt:\ttcp 833 0 2 0 12 200 199 0 1 0 24 26 57",
         "\txprt:\trdma 0 0 1 0 5 300 299 0 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",

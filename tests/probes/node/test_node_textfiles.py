@@ -92,7 +92,7 @@ def test_any_text_is_families_or_a_ValueError_with_its_line(text: str) -> None:
         ("a\n", "not a value"),
     ],
 )
-def test_what_is_not_of_the_format_is_refused_with_its_reason(text: str, reason: str) -> None:
+def test_text_in_another_format_is_refused_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=rf"line \d+: .*{reason}"):
         parse(text)
 

@@ -46,7 +46,7 @@ def station(message: bytes) -> dict[str, float]:
     return {family.name.removeprefix("node_wifi_station_"): value for family in families for _, value in family.samples}
 
 
-def test_a_station_is_told_in_base_units() -> None:
+def test_a_station_is_reported_in_base_units() -> None:
     assert station(STATION) == {
         "connected_seconds_total": 30,
         "inactive_seconds": 0.4,
@@ -63,7 +63,7 @@ def test_a_station_is_told_in_base_units() -> None:
     }
 
 
-def test_what_a_driver_does_not_tell_of_a_station_is_no_sample() -> None:
+def test_a_figure_that_a_driver_does_not_report_has_no_sample() -> None:
     assert station(attribute(6, MAC) + attribute(21, attribute(7, struct.pack("=b", -9)))) == {"signal_dbm": -9}
 
 
@@ -75,7 +75,7 @@ def test_an_interface_has_a_name_and_a_frequency() -> None:
 
 
 @pytest.mark.parametrize(("status", "mode"), [(0, "client"), (1, "client"), (2, "ad-hoc"), (9, "unknown")])
-def test_the_network_that_was_joined_is_told_with_its_name(status: int, mode: str) -> None:
+def test_the_joined_network_is_reported_with_its_name(status: int, mode: str) -> None:
     elements = bytes((1, 2, 0x82, 0x84, 0, 7)) + b"Example" + bytes((3, 1, 6))
     network = attribute(1, bytes.fromhex("001122334455")) + attribute(6, elements)
     assert wifi.joined_network(attribute(47, network + attribute(9, u32(status)))) == {
