@@ -1,8 +1,8 @@
 """TCP sockets of a network namespace: who is connected to whom, and how many bytes each has carried.
 
 ``/proc/<pid>/net/tcp`` and ``tcp6`` show the namespace that the process lives in, to anybody
-(Documentation/networking/proc_net_tcp.rst). What a socket has carried is told by sock_diag(7) alone (``struct
-tcp_info``), and of the caller's own namespace. Formats: include/uapi/linux/{sock_diag,inet_diag,tcp}.h.
+(Documentation/networking/proc_net_tcp.rst). Only sock_diag(7) reports how much a socket has carried (``struct
+tcp_info``), and only in the caller's own namespace. Formats: include/uapi/linux/{sock_diag,inet_diag,tcp}.h.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Grid values at a moment and over a window. Arithmetic on series.
 
-A moment that no span covers gets the last known value, marked as such: if a source is away for an hour, that hour's
-carbon is not unknown. Before the first span the value is unknown.
+A moment that no span covers gets the last known value, marked as such: if a source is unavailable for an hour, that
+hour's carbon is still known. Before the first span the value is unknown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The candidate's figure less the bound on it, over all repeats: the quantity that the gate tests.
 
 Repeats that were measured in turn are compared in pairs of neighbours: heat, a clock that slows down and a neighbour's
-load fall on both of a pair, and cancel. The design decides that, never the values.
+load affect both of a pair, and cancel out. Whether they are paired follows from the order of measurement, never from
+the values.
 """
 
 from __future__ import annotations

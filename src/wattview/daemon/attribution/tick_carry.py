@@ -1,8 +1,8 @@
-"""Reconciles what the kernel counts in ticks, processes and the whole machine, with control groups, which it counts in
-nanoseconds.
+"""Reconciles CPU times that the kernel counts in ticks (of processes and the whole machine) with those that it counts
+in nanoseconds (of control groups).
 
 In one interval a process may seem to have used a tick more than the container that it is alone in, and all containers
-more than the machine. Cutting that off each time would lose it for good; it is carried over to the next interval.
+more than the machine. Cutting off the excess would lose it for good, so it is carried over to the next interval.
 """
 
 from __future__ import annotations

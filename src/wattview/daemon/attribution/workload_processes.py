@@ -1,8 +1,8 @@
-"""The processes of one workload, for somebody who looks at it: nothing is read otherwise.
+"""The processes of one workload, read only while a client shows them.
 
 A control group lists its processes (``cgroup.procs``), and ``/proc/<pid>/stat`` has the CPU time of each: some 40 µs a
-process, in a thread. However many there are, reading them takes no more than a tenth of a core: an answer is given
-again until ten times the CPU time of reading them has passed.
+process, in a thread. Reading them takes at most a tenth of a core, however many there are: an answer is reused until
+ten times the CPU time that it cost has passed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which scraper has already seen the last counters of which container.
 
-Each scraper must see a container that ended between two scrapes once more; if it saw it longer, the container would
-seem to be running. The scrape interval is unknown, but the connection identifies the scraper: one that keeps its
-connection, as Prometheus does, sees each end once. A client with a new connection each time sees it for
+If a container ended between two scrapes, each scraper must see it exactly once more: if it saw it for longer, the
+container would seem to be running. The scrape interval is unknown, but the connection identifies the scraper: one that
+keeps its connection, as Prometheus does, sees each end once. A client with a new connection each time sees it for
 ``docker.ended_seconds``.
 """
 

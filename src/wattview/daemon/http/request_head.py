@@ -1,4 +1,4 @@
-"""What is wrong with a request's head (RFC 9112, 3.2 and 6.3): what httptools does not check. Pure functions."""
+"""Errors in a request's head that httptools does not check for (RFC 9112, 3.2 and 6.3). Pure functions."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """CPU time and memory of the container engine's own processes (dockerd and its containerd, or Podman's service),
 without its containers.
 
-The process that created the engine's socket is the engine, or the systemd that started it: then the engine is the only
-program of its name that this systemd started to listen there. If that is not a single process, there are no figures: a
-machine may have several engines. The search is repeated when a process is gone.
+The process that created the engine's socket is the engine itself, or systemd, which opened the socket for it. In the
+latter case the engine is the process of that name which the same systemd started to listen there. If several processes
+qualify, as on a machine with several engines, there are no figures. The search is repeated when a process is gone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Great Britain's carbon intensity each half hour: https://carbon-intensity.github.io/api-definitions/.
 
-Without ``zone`` it is that of the whole of Great Britain, actual where it is known and forecast before; with one, the
-forecast of a region by its number (1 to 17) or the first half of a postcode (``SW1``). No key.
+Without ``zone`` it is the whole of Great Britain's: the actual value once that is known, the forecast until then. With
+``zone``, it is the forecast for a region, given by its number (1 to 17) or the first half of a postcode (``SW1``). No
+key is needed.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""The BMC of a server by Redfish (DMTF DSP0266, DSP0268): what its chassis draws.
+"""A server's power from its BMC, over Redfish (DMTF DSP0266, DSP0268).
 
-Of each chassis the first of these that it has: ``EnvironmentMetrics`` (``PowerWatts``, ``EnergykWh``); its supplies'
-``Metrics`` in ``PowerSubsystem`` (``InputPowerWatts``, added up); the older ``Power`` resource, whose first
-``PowerControl`` is the whole and the others its parts. Where several chassis measure, one in another is a part of it;
-several beside each other may be this machine and its neighbours, so that ``outlets`` must name those to add.
+Each chassis is read through the first of these that it has: ``EnvironmentMetrics`` (``PowerWatts``, ``EnergykWh``); its
+supplies' ``Metrics`` in ``PowerSubsystem`` (``InputPowerWatts``, added up); the older ``Power`` resource, whose first
+``PowerControl`` is the whole and the others its parts. If several chassis measure, one inside another is a part of it;
+several side by side may be this machine and its neighbours, so ``outlets`` must name the ones to add up.
 
-Logs in with every request (basic authentication); where the BMC takes that no longer, with a session, which it ends.
+Logs in with every request (basic authentication); if the BMC no longer accepts that, it opens a session, and closes it
+afterwards.
 """
 
 from __future__ import annotations

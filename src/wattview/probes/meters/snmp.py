@@ -1,8 +1,8 @@
 """Power strips that speak SNMP: APC, Raritan, Eaton, Server Technology. Needs pysnmp (the extra ``snmp``).
 
-``MIBS`` is the one list of what is known: the columns of power and energy in the maker's own MIB. Without ``outlets``
-it is the strip's inlet that counts (all that is plugged into it); with them, the outlets by the last number of their
-index, as the strip counts them.
+``MIBS`` is the one list of what is known: the columns of power and energy in the maker's own MIB. Without ``outlets``,
+the strip's inlet is read, which covers everything that is plugged in; with them, the named outlets, each by the last
+number of its index, as the strip numbers them.
 
 ``token_file`` holds a community (version 2c), or ``user:authentication password:privacy password`` (version 3, SHA and
 AES-128; without the last, no privacy).

@@ -1,7 +1,7 @@
 """Plugs with Tasmota (``/cm?cmnd=Status 8``): https://tasmota.github.io/docs/Power-Monitoring-Calibration/.
 
 A device with several channels has lists where others have numbers; its outlets are named 1, 2, … as Tasmota counts
-them. ``Total`` may be of all channels together, which then serves only where no channel was chosen.
+them. If ``Total`` is the sum of all channels, it is used only if no channel was chosen.
 """
 
 from __future__ import annotations

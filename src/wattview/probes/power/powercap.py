@@ -1,7 +1,7 @@
 """RAPL energy counters through the kernel's powercap tree: finding the zones, reading them, adding them up.
 
 The tree is ``<sysfs>/class/powercap`` (Documentation/power/powercap/powercap.rst; drivers/powercap/intel_rapl_common.c,
-which serves AMD too). What the kernel's code shows and the document does not say:
+which serves AMD too). The kernel's code shows what that document leaves out:
 
 - Zones are numbered in hexadecimal: the eleventh package is ``intel-rapl:a``.
 - A zone's ``energy_uj`` wraps after ``max_energy_range_uj``, from minutes (a large socket) to hours (a small one).

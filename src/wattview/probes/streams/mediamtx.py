@@ -1,7 +1,7 @@
 """MediaMTX (formerly rtsp-simple-server): its control API as a StreamsReading.
 
-``/v3/paths/list`` has the streams with their byte counters, and a list for each protocol the connections behind them
-with their addresses; readers in none of them (HLS) are counted from the path itself. Field names changed over the
+``/v3/paths/list`` has the streams with their byte counters, and one list per protocol has their connections with
+addresses. Readers that are in none of these lists (HLS) are counted from the path itself. Field names changed over the
 versions (``bytesReceived`` became ``inboundBytes``, ``ready`` became ``available``): both are read. The API:
 https://mediamtx.org/docs/references/control-api
 """

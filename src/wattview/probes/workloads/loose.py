@@ -1,8 +1,8 @@
 """Processes without a cgroup of their own: those of the root cgroup, by program, and the kernel itself.
 
-On a systemd host these are the kernel's threads alone; on a machine without one, everything outside of containers. The
-root's ``cgroup.procs`` lists the processes; their CPU time is in ``/proc/<pid>/stat``. Most kernel threads sleep: those
-that ran recently are read each time, the others every ``SLEEPERS_READS`` times.
+Under systemd these are only the kernel's threads; without it, everything outside of containers. The root's
+``cgroup.procs`` lists the processes; their CPU time is in ``/proc/<pid>/stat``. Most kernel threads sleep: those that
+ran recently are read each time, the others every ``SLEEPERS_READS`` times.
 """
 
 from __future__ import annotations

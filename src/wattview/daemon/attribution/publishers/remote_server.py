@@ -1,4 +1,4 @@
-"""The encoder of a stream whose server is on another machine: asked for by that machine's readers, and searched then.
+"""Finds the encoder of a stream whose server is on another machine, when a client of that machine asks for it.
 
 A dashboard of several machines asks each of the others for the stream's publisher, by the address that its server sees.
 """

@@ -1,4 +1,4 @@
-"""Searches the publishers of streams when a stream comes or goes, and periodically for helpers that they have
+"""Searches for the publishers of streams when a stream comes or goes, and periodically for helpers that they have
 started."""
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Encoder arguments that a request may choose freely: which they are, and how they join those of WattView.
 
-Everything is listed by name, since an encoder's options include some that read or write files (x264's ``stats``,
-x265's ``csv`` and ``analysis-save``, libaom's ``film-grain-table``), write FFmpeg's own (``flags +pass1``) or move the
-key frames on which viewers and copies depend. What is not listed is refused, and no value can be a path or an address.
+Everything is listed by name, since an encoder's options include some that read or write files (x264's ``stats``, x265's
+``csv`` and ``analysis-save``, libaom's ``film-grain-table``), write FFmpeg's own (``flags +pass1``) or move the key
+frames on which viewers and copies depend. Anything else is refused, and no value can be a path or an address.
 
 Pure functions. Options: ``ffmpeg -h encoder=NAME``; x264's ``x264_param_parse``; x265's "Command Line Options";
 SVT-AV1's Docs/Parameters.md; libaom's aomcx.h.

@@ -1,4 +1,4 @@
-"""What becomes of a source's pictures: their bit depth and rate, and the remarks for the results."""
+"""The bit depth and frame rate at which a source's pictures are encoded, and remarks on them for the results."""
 
 from __future__ import annotations
 

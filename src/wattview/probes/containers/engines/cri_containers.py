@@ -1,9 +1,9 @@
 """The running containers and sandboxes of the runtimes that Kubernetes uses, by their CRI.
 
-A thread lists them every few seconds and asks for the details of new ones (https://github.com/kubernetes/cri-api): the
-CRI has no stream of events that containerd 1.6 serves. As cAdvisor has it, a pod's network is its sandbox's, and its
-containers have none of their own. CRI-O runs no process for a sandbox unless a pod needs one (``drop_infra_ctr``): then
-there is none to show, and, as with cAdvisor, no network.
+A thread lists them every few seconds and asks for the details of new ones (https://github.com/kubernetes/cri-api),
+since containerd 1.6 does not serve the CRI's stream of events. As in cAdvisor, a pod's network is its sandbox's, and
+its containers have none of their own. CRI-O runs no process for a sandbox unless a pod needs one (``drop_infra_ctr``):
+then there is none to show, and, as with cAdvisor, no network.
 """
 
 from __future__ import annotations
