@@ -124,7 +124,8 @@ class CommandRecord(Struct, frozen=True, kw_only=True):
 
 
 class RecordedPart(Struct, frozen=True, kw_only=True):
-    """A workload or a stream in a recorded window, and its active energy there; None if that is not known.
+    """A workload or a stream in a recorded window, and its active energy there; None if that is not known. While idle
+    power was unknown it is the share of all energy: ``includes_idle``.
 
     ``name`` is the workload's, or the stream's as ``app/name``. ``what`` is the workload's kind, its namespace, unit or
     engine, in words.
@@ -134,6 +135,7 @@ class RecordedPart(Struct, frozen=True, kw_only=True):
     name: str
     what: str = ""
     energy_joules: float | None = None
+    includes_idle: bool = False
 
 
 class CommandReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

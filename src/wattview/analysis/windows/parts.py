@@ -9,14 +9,20 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import groupby, pairwise
+from typing import Literal
+
+from msgspec.structs import replace
 
 from wattview.analysis.windows.energy import MAX_GAP_SECONDS, NoData, Points, integral, tolerated_gap
 from wattview.exposition import parse_series
 from wattview.model import HistorySeries, RecordedPart
 
 WORKLOAD_ENERGY, STREAM_POWER = "wattview_workload_energy_joules_total", "wattview_stream_power_watts"
-"""The series that are needed."""
+WORKLOAD_POWER, OUTSIDE_POWER = "wattview_workload_power_watts", "wattview_workloads_outside_power_watts"
+"""The series that are needed. While idle power is unknown there are no counters above it, and power is marked."""
+
+INCLUDES_IDLE = 'includes_idle="true"'
 
 WHAT_LABELS = ("kind", "engine", "namespace", "unit")
 
@@ -24,23 +30,54 @@ WHAT_LABELS = ("kind", "engine", "namespace", "unit")
 def recorded_parts(
     workloads: Sequence[HistorySeries], streams: Sequence[HistorySeries], start: float, end: float
 ) -> list[RecordedPart]:
-    """Everything that used power in the window, the most energy first, what is unknown last."""
+    """Everything that used power in the window, the most energy first, what is unknown last. The energy of a stream
+    whose power included idle power for a part of the window is unknown."""
     found = []
     ticks = sorted({time for series in workloads for time, _ in series.points})
     for series in workloads:
-        labels = parse_series(series.name)[1]
-        what = " ".join(labels[name] for name in WHAT_LABELS if labels.get(name) and labels[name] != labels.get("name"))
         earlier = bisect_left(ticks, series.points[0][0]) if series.points else 0
         unseen = ticks[earlier - 1] if earlier else None
-        joules = _known(partial(counted, series.points, start, end, unseen))
-        found.append(RecordedPart(kind="workload", name=labels.get("name", ""), what=what, energy_joules=joules))
-    for series in streams:
-        labels = parse_series(series.name)[1]
+        found.append(_part(series, _known(partial(counted, series.points, start, end, unseen))))
+    for name, both in groupby(sorted(streams, key=_plain_name), key=_plain_name):
+        parts = list(both)
+        points = [point for one in parts if INCLUDES_IDLE not in one.name for point in one.points]
+        joules = None if idle_included(parts, start, end) else _known(partial(drawn, points, start, end))
+        found.append(_part(HistorySeries(name, points), joules))
+    return used(found)
+
+
+def parts_with_idle(series: Sequence[HistorySeries], start: float, end: float) -> dict[str, RecordedPart]:
+    """The same of a window in which idle power was unknown and all power was divided, by series of power."""
+    return {
+        one.name: replace(_part(one, _known(partial(drawn, one.points, start, end))), includes_idle=True)
+        for one in series
+        if INCLUDES_IDLE in one.name
+    }
+
+
+def idle_included(series: Sequence[HistorySeries], start: float, end: float) -> Literal["", "partly", "always"]:
+    """Whether power in the window includes idle power."""
+    marked = [INCLUDES_IDLE in one.name for one in series if any(start <= time <= end for time, _ in one.points)]
+    return "always" if marked and all(marked) else "partly" if any(marked) else ""
+
+
+def used(parts: Sequence[RecordedPart]) -> list[RecordedPart]:
+    """Those that used energy, or may have."""
+    some = [part for part in parts if part.energy_joules != 0.0]
+    return sorted(some, key=lambda part: -1.0 if part.energy_joules is None else part.energy_joules, reverse=True)
+
+
+def _plain_name(series: HistorySeries) -> str:
+    return series.name.replace(f",{INCLUDES_IDLE}", "")
+
+
+def _part(series: HistorySeries, joules: float | None) -> RecordedPart:
+    labels = parse_series(series.name)[1]
+    if series.name.startswith(STREAM_POWER):
         name = f"{labels.get('app', '')}/{labels.get('stream', '')}"
-        joules = _known(partial(drawn, series.points, start, end))
-        found.append(RecordedPart(kind="stream", name=name, energy_joules=joules))
-    used = [part for part in found if part.energy_joules != 0.0]
-    return sorted(used, key=lambda part: -1.0 if part.energy_joules is None else part.energy_joules, reverse=True)
+        return RecordedPart(kind="stream", name=name, energy_joules=joules)
+    what = " ".join(labels[name] for name in WHAT_LABELS if labels.get(name) and labels[name] != labels.get("name"))
+    return RecordedPart(kind="workload", name=labels.get("name", ""), what=what, energy_joules=joules)
 
 
 def _known(energy: Callable[[], float]) -> float | None:

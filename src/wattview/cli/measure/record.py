@@ -119,7 +119,9 @@ def _print_parts(result: RunResult, asked: Recording) -> None:
         for part in shown
     ]  # fmt: skip
     if rows:
-        term.say(f"\nActive energy, above idle:\n{term.table(HEADER, rows, right=frozenset({3, 4, 5}), shorten=2)}")
+        idle = any(part.includes_idle for part in shown)
+        title = "Energy, idle power included, as it is not known" if idle else "Active energy, above idle"
+        term.say(f"\n{title}:\n{term.table(HEADER, rows, right=frozenset({3, 4, 5}), shorten=2)}")
     if not wanted and len(parts) > MOST_LINES:
         term.say(term.quiet(f"and {len(parts) - MOST_LINES} more; wattview results show {result.id} --json has all"))
     for kind, name in sorted(missing):

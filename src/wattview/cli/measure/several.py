@@ -24,6 +24,7 @@ from wattview.cli.terminal import json_text
 from wattview.client import Address, CallRefused, Client, ClientError
 from wattview.model import Run, RunRequest, RunResult
 from wattview.model.quantities import QUANTITIES
+from wattview.report.words import distinct
 
 COLUMNS = (
     "power_mean_watts", "net_watts_per_stream", "vmaf_score", "cost_per_stream_hour", "carbon_grams_per_stream_hour",
@@ -138,13 +139,16 @@ def print_machines(found: Sequence[OnMachine], vmaf: float | None = None) -> Non
             by_setting.setdefault(repeats.label, []).append((one.address, repeats))
     quantities = [QUANTITIES[name] for name in COLUMNS]
     rows = []
-    for label, group in by_setting.items():
+    short, shared = distinct(list(by_setting))
+    for label, group in zip(short, by_setting.values(), strict=True):
         for number, (address, repeats) in enumerate(group):
             shown = ShownSetting(label, repeats)
             values = [shown.value(quantity) for quantity in quantities]
             cells = [term.figure(value, one.decimals, "", error)
                      for one, (value, error) in zip(quantities, values, strict=True)]  # fmt: skip
             rows.append(["" if number else label, address, *cells, "" if repeats.valid else "NOT REAL TIME"])
+    if shared:
+        term.say(f"all settings: {shared}")
     header = ["SETTING", "MACHINE", *(quantity.title for quantity in quantities), ""]
     term.say(term.table(header, rows, right=frozenset(range(2, 2 + len(quantities))), shorten=0))
     for one in found:

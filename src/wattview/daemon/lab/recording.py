@@ -7,9 +7,21 @@ import math
 import time
 from itertools import pairwise
 
-from wattview.analysis.windows.parts import STREAM_POWER, WORKLOAD_ENERGY, recorded_parts
+from msgspec.structs import replace
+
+from wattview.analysis.windows.parts import (
+    OUTSIDE_POWER,
+    STREAM_POWER,
+    WORKLOAD_ENERGY,
+    WORKLOAD_POWER,
+    idle_included,
+    parts_with_idle,
+    recorded_parts,
+    used,
+)
 from wattview.daemon.history.protocol import History, HistoryError
 from wattview.model import HistorySeries, RecordedPart, ScenarioRecord
+from wattview.model.source import total
 
 LATE_SECONDS = 15.0
 PIECE_SECONDS, KEPT_SAMPLES = 3600.0, 2000
@@ -26,17 +38,45 @@ async def parts_of(history: History, start: float, end: float) -> tuple[list[Rec
     late = time.monotonic() + min(LATE_SECONDS, LATE_SECONDS - (time.time() - end))
     try:
         while True:
-            last = await history.samples(WORKLOAD_ENERGY, max(start, end - LATE_SECONDS), end)
+            lately = max(start, end - LATE_SECONDS), end
+            last = await history.samples(OUTSIDE_POWER, *lately) or await history.samples(WORKLOAD_ENERGY, *lately)
             newest = max((one.points[-1][0] for one in last if one.points), default=end)
             if newest >= end or time.monotonic() > late:
                 break
             await asyncio.sleep(0.5)
-        workloads, streams = await _counters(history, start, end), await history.samples(STREAM_POWER, start, end)
+        idle = idle_included(await history.samples(OUTSIDE_POWER, start, end), start, end)
+        if idle == "always":
+            parts = used(await _with_idle(history, start, end))
+        else:
+            workloads, streams = await _counters(history, start, end), await history.samples(STREAM_POWER, start, end)
+            parts = await asyncio.to_thread(recorded_parts, workloads, streams, start, end)
     except HistoryError as error:
         return [], f"the energy of workloads and streams is unknown: {error}"
-    parts = await asyncio.to_thread(recorded_parts, workloads, streams, start, end)
     more = len(parts) - MOST_PARTS
-    return parts[:MOST_PARTS], f"{more} more workloads and streams are not listed" if more > 0 else ""
+    lacks = (IDLE_UNKNOWN[idle], f"{more} more workloads and streams are not listed" if more > 0 else "")
+    return parts[:MOST_PARTS], "; ".join(filter(None, lacks))
+
+
+IDLE_UNKNOWN = {
+    "": "",
+    "always": "idle power was not known: the energy of workloads and streams includes it",
+    "partly": "idle power became known in the window: the energy of what ran before is unknown",
+}
+
+
+async def _with_idle(history: History, start: float, end: float) -> list[RecordedPart]:
+    """The parts of a window in which idle power was unknown, read in pieces and added up."""
+    found: dict[str, RecordedPart] = {}
+    for piece in range(math.ceil((end - start) / PIECE_SECONDS)):
+        begin = start + piece * PIECE_SECONDS
+        until = min(begin + PIECE_SECONDS, end)
+        workloads = await history.samples(WORKLOAD_POWER, begin, until)
+        series = [*workloads, *await history.samples(STREAM_POWER, begin, until)]
+        for name, part in (await asyncio.to_thread(parts_with_idle, series, begin, until)).items():
+            before = found.get(name)
+            joules = part.energy_joules if before is None else total((before.energy_joules, part.energy_joules))
+            found[name] = replace(part, energy_joules=joules)
+    return list(found.values())
 
 
 async def _counters(history: History, start: float, end: float) -> list[HistorySeries]:
