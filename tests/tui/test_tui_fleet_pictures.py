@@ -16,6 +16,8 @@ from wattview.tui.feed import Link
 from wattview.tui.fleet.app import FleetApp
 from wattview.tui.fleet.feed import FleetHost, StoreFleet
 
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
+
 SIZES = [(80, 24), (120, 40), (200, 60)]
 THEMES = ["wattview-dark", "wattview-light"]
 

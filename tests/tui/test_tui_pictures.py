@@ -15,6 +15,8 @@ from wattview.model import HistorySeries, Recorded, Snapshot
 from wattview.tui.app import Dashboard
 from wattview.tui.runs.launch import Launch
 
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
+
 SIZES = [(80, 24), (120, 40), (200, 60)]
 SNAPSHOTS = 45
 

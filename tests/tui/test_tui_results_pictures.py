@@ -14,6 +14,8 @@ from wattview.config import Tui
 from wattview.tui.app import Dashboard
 from wattview.tui.results.screen import ResultsScreen
 
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
+
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
 PAGES = {
