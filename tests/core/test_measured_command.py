@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -68,3 +69,13 @@ def test_fields_that_no_block_ends_are_not_kept() -> None:
         parser.feed(f"field_{number}=1")
     assert len(parser._fields) <= MAX_FIELDS + 1
     assert parser.feed("progress=end") is not None
+
+
+async def test_after_a_command_ctrl_c_means_what_it_meant_before() -> None:
+    """It ends the measurement in order; Python's own handler would break off whatever runs."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        await execute(["true"])
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -80,6 +80,7 @@ async def _run(command: Sequence[str], descriptor: int | None, tell: Callable[[i
     begun = time.monotonic()
     started = _started(command, descriptor)
     tell(started.pid)
+    on_interrupt = signal.getsignal(signal.SIGINT)
     # A handler, not SIG_IGN, which the child would inherit.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     loop.add_signal_handler(signal.SIGTERM, started.send_signal, signal.SIGTERM)
@@ -88,6 +89,7 @@ async def _run(command: Sequence[str], descriptor: int | None, tell: Callable[[i
     finally:
         for one in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(one)
+        signal.signal(signal.SIGINT, on_interrupt)  # asyncio.run's, which the loop does not put back
     seconds = time.monotonic() - begun
     code = os.waitstatus_to_exitcode(status)
     started.returncode = code  # it is reaped: Popen must not wait for it again

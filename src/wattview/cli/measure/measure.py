@@ -48,6 +48,8 @@ than a counter's update interval is too uncertain."""
 INTERRUPTED = 128 + signal.SIGINT
 """The exit status after Ctrl-C between two executions; one that it interrupts has its own."""
 
+NO_QUALITY = "quality was not measured: "
+
 MOST_NAME = 90
 
 ALIVE_SECONDS = 5.0
@@ -187,9 +189,15 @@ async def _windows(client: Client, config: Config, asked: MeasureRequest, run: R
         async with _held(client, run.id):
             done = await _executions(command.words, gpus, once=asked.once)
             await client.close_window(run.id)
-            report = await _report(config, asked, command, done, capabilities)
-            await client.report_command(run.id, report)
-        run = await _until(client, run, lambda now, count=index: len(now.finished) > count)  # type: ignore[misc]
+            report = await _report(command, done, capabilities)
+            try:
+                report = await _judged(config, asked, command, report, capabilities)
+            except asyncio.CancelledError:
+                report = replace(report, notes=[*report.notes, f"{NO_QUALITY}it was interrupted"])
+                raise
+            finally:
+                await client.report_command(run.id, report)
+                run = await _until(client, run, lambda now, count=index: len(now.finished) > count)  # type: ignore[misc]
         if done[-1].status and index + 1 < len(run.scenarios):
             with contextlib.suppress(CallRefused):  # it has just ended by itself
                 await client.stop_run(run.id)
@@ -263,13 +271,8 @@ async def _execution(command: Sequence[str], gpus: Client | None) -> CommandTime
     return replace(times, gpu_seconds=seconds, gpu_reason=reason)
 
 
-async def _report(
-    config: Config,
-    asked: MeasureRequest,
-    command: OwnCommand,
-    done: Sequence[CommandTimes],
-    capabilities: Capabilities,
-) -> CommandReport:
+async def _report(command: OwnCommand, done: Sequence[CommandTimes], capabilities: Capabilities) -> CommandReport:
+    """What is known as soon as the command has ended."""
     record = CommandRecord(
         text=command_line.shown(command.words),
         executions=len(done),
@@ -285,10 +288,7 @@ async def _report(
         notes.append(f"its GPU time is not known: {reason}")
     encoder, realtime = encoder_of(command, done)
     tool = await _encoder_tool(command.words, capabilities)
-    report = CommandReport(command=record, encoder=encoder, realtime=realtime, notes=notes, encoder_tool=tool)
-    if record.exit_status or not asked.compares:
-        return report
-    return await _with_quality(config, asked.files(command.words), report, capabilities)
+    return CommandReport(command=record, encoder=encoder, realtime=realtime, notes=notes, encoder_tool=tool)
 
 
 async def _encoder_tool(command: Sequence[str], capabilities: Capabilities) -> str | None:
@@ -321,20 +321,20 @@ def encoder_of(command: OwnCommand, done: Sequence[CommandTimes]) -> tuple[Encod
     return status, status.speed >= REALTIME_SPEED and not status.dropped_frames
 
 
-async def _with_quality(
-    config: Config, files: tuple[Path, Path] | None, report: CommandReport, capabilities: Capabilities
+async def _judged(
+    config: Config, asked: MeasureRequest, command: OwnCommand, report: CommandReport, capabilities: Capabilities
 ) -> CommandReport:
-    """The report with the scores of the output, or the reason why there are none."""
-    import msgspec
-
+    """The report with the scores of the output if they are asked for, or the reason why there are none."""
+    if report.command.exit_status or not asked.compares:
+        return report
     from wattview.daemon.lab.judging.scores import QualityFailed
     from wattview.daemon.lab.judging.two_files import compared
     from wattview.daemon.lab.os_errors import os_error_text
 
-    lack = "quality was not measured: "
+    files = asked.files(command.words)
     if files is None:
-        note = f"{lack}input and output of the command are not one file each; give --reference FILE --output FILE"
-        return msgspec.structs.replace(report, notes=[*report.notes, note])
+        note = f"{NO_QUALITY}input and output of the command are not one file each; give --reference FILE --output FILE"
+        return replace(report, notes=[*report.notes, note])
     try:
         with progress_bars(estimated=True) as add:
             show = add("comparing")
@@ -343,9 +343,9 @@ async def _with_quality(
             )
     except (QualityFailed, OSError) as failure:
         why = os_error_text(failure) if isinstance(failure, OSError) else str(failure)
-        return msgspec.structs.replace(report, notes=[*report.notes, lack + why])
+        return replace(report, notes=[*report.notes, NO_QUALITY + why])
     quality: RenditionRecord = record
-    return msgspec.structs.replace(
+    return replace(
         report, quality=quality, content=content, vmaf_model=scores.vmaf_model, quality_tool=scores.tool or None
     )
 
