@@ -6,12 +6,13 @@ comparisons, advice, the axes of curves and ``docs/quantities.md``. To add a fig
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from wattview.model.results import ScenarioResult
+from wattview.model.sweeps import CurveDifference
 
 Part = Literal["Energy", "Quality", "Cost"]
 Family = Literal["power", "quality", "cost"]
@@ -265,3 +266,15 @@ def unknown_by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
         words = quantity.words if quantity is not None else _OTHER_WORDS.get(name, name.replace("_", " "))
         found.setdefault(reason, []).append(words)
     return found
+
+
+def unknown_differences(differences: Iterable[CurveDifference]) -> Iterator[str]:
+    """What is not known of the differences of two curves, and why: a line for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for one in differences:
+        if one.percent is None:
+            reasons.setdefault(one.verdict, []).append(QUANTITIES[one.price].words)
+        elif one.low is None:
+            reasons.setdefault(f"interval {one.verdict}", [])
+    for reason, names in reasons.items():
+        yield f"{', '.join(names)}: {reason}" if names else reason

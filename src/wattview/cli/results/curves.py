@@ -10,7 +10,7 @@ from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
 from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair, CurvePoint, RunResult
-from wattview.model.quantities import QUANTITIES, Quantity
+from wattview.model.quantities import QUANTITIES, Quantity, unknown_differences
 
 
 def print_curves(runs: Iterable[RunResult], first: str, second: str, quality: str, machine: str, as_json: bool) -> bool:
@@ -61,15 +61,7 @@ def _print_pair(pair: CurvePair, quality: str) -> None:
         header = [f"FOR THE SAME {quality.upper()}", "NEEDS", "95 % INTERVAL", "", "OVER", "GAIN AT THE SAME"]
         rows = [_row(one, quality) for one in known]
         term.say(term.table(header, rows, right=frozenset({1, 2, 5})))
-    reasons: dict[str, list[str]] = {}
-    for one in pair.differences:
-        if one.percent is None:
-            reasons.setdefault(one.verdict, []).append(PRICES[one.price])
-        elif one.low is None:
-            reasons.setdefault(f"interval {one.verdict}", [])
-    for reason, names in reasons.items():
-        term.say(term.wrap(f"{', '.join(names)}: {reason}" if names else reason))
-    for remark in pair.remarks:
+    for remark in (*unknown_differences(pair.differences), *pair.remarks):
         term.say(term.wrap(remark))
     term.say()
 

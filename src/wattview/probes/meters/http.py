@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from wattview.config import Config, MeterSettings
-from wattview.fetch import Access, Fetched, FetchError, NoAnswer, Site, Unreachable, decode_json
+from wattview.fetch import Access, Fetched, FetchError, Site, Unreachable, decode_json
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused, broken_if_it_fails
 
 T = TypeVar("T")
@@ -48,9 +48,6 @@ class MeterSite:
         except Unreachable as error:
             await self.close()
             raise SourceAbsent(error.reason, "check that the meter is on, and that url is its address") from None
-        except NoAnswer as error:
-            await self.close()
-            raise SourceBroken(error.reason) from None
         except FetchError as error:
             await self.close()
             raise SourceBroken(error.reason, error.fix) from None

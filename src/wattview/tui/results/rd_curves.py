@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 
 from wattview.client import Client, ClientError
 from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair
-from wattview.model.quantities import CURRENCY, QUANTITIES
+from wattview.model.quantities import CURRENCY, QUANTITIES, unknown_differences
 from wattview.tui.plots.panel import Plot
 from wattview.tui.plots.plot import SERIES, Axis, Caption, Chart, PlotLine
 from wattview.tui.results.question import QuestionPage, refused
@@ -274,19 +274,14 @@ def pair_words(pair: CurvePair, quality: str) -> Parts:
     else:
         parts += [(pair.second, "bold $primary"), " against ", (pair.first, "bold $primary")]
     parts += [(f"\n! {remark}", "$text-warning") for remark in pair.remarks]
-    reasons: dict[str, list[str]] = {}
     over = ""
     for one in pair.differences:
         if one.percent is None:
-            reasons.setdefault(one.verdict, []).append(QUANTITIES[one.price].words)
             continue
         parts.append(f"\n{_line(one, quality)}")
         if over != (over := _range(one, quality)):
             parts.append(f"; {over}")
-        if one.low is None:
-            reasons.setdefault(f"interval {one.verdict}", [])
-    for reason, names in reasons.items():
-        parts.append((f"\n{', '.join(names)}: {reason}" if names else f"\n{reason}", "$muted"))
+    parts += [(f"\n{reason}", "$muted") for reason in unknown_differences(pair.differences)]
     return parts
 
 

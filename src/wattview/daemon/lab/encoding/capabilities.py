@@ -28,6 +28,7 @@ HANG_SECONDS = 10.0
 PROBE_SIZE = "320x240"
 PROBE_FPS = 25
 PROBE_BITS = 500_000
+TWO_PICTURES = ("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08")
 
 LOOK_SECONDS = 300.0
 """How much of a film is inspected, in its own time: listing its packets takes a moment per minute."""
@@ -62,8 +63,7 @@ class Capabilities:
             # Models of generation 1 take no small pictures.
             picture = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=0.08"]
             score = f"libvmaf=model={model}:log_fmt=json:log_path=/dev/stdout"
-            command = [path, "-nostdin", "-loglevel", "error", *picture, *picture, "-lavfi", score, "-f", "null", "-"]
-            status, output = await _outcome(command)
+            status, output = await _discarded(path, *picture, *picture, "-lavfi", score)
             return status == 0 and '"vmaf"' in output
 
         return await self.remembered(("vmaf", model), program, ask)
@@ -72,9 +72,8 @@ class Capabilities:
         """Whether it has the xpsnr filter (since FFmpeg 7.1)."""
 
         async def ask(path: str) -> bool:
-            picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08"]
-            command = [path, "-nostdin", "-loglevel", "error", *picture, *picture, "-lavfi", "xpsnr", "-f", "null", "-"]
-            return (await _outcome(command))[0] == 0
+            status, _ = await _discarded(path, *TWO_PICTURES, *TWO_PICTURES, "-lavfi", "xpsnr")
+            return status == 0
 
         return await self.remembered(("xpsnr",), program, ask)
 
@@ -82,9 +81,8 @@ class Capabilities:
         """Whether it can record a packet's arrival time at a viewer (``ffmpeg_command.ARRIVAL_STAMP``)."""
 
         async def ask(path: str) -> bool:
-            picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.08", "-c:v", "mpeg4"]
-            command = [path, "-nostdin", "-loglevel", "error", *picture, "-bsf:v", ffmpeg_command.ARRIVAL_STAMP]
-            status, _ = await _outcome([*command, "-f", "null", "-"])
+            stamped = ("-c:v", "mpeg4", "-bsf:v", ffmpeg_command.ARRIVAL_STAMP)
+            status, _ = await _discarded(path, *TWO_PICTURES, *stamped)
             return status == 0
 
         return await self.remembered(("arrivals",), program, ask)
@@ -200,6 +198,11 @@ def reason_of(status: int, text: str) -> str:
     """What FFmpeg said of its failure, in a line."""
     lines = [line.strip()[:REASON_LENGTH] for line in without_addresses(text).splitlines() if line.strip()]
     return " · ".join(lines[:3]) or f"FFmpeg ended with status {status}"
+
+
+async def _discarded(path: str, *arguments: str) -> tuple[int, str]:
+    """The outcome of a command without an output file."""
+    return await _outcome([path, "-nostdin", "-loglevel", "error", *arguments, "-f", "null", "-"])
 
 
 async def _outcome(command: list[str]) -> tuple[int, str]:

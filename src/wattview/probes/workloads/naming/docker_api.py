@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from wattview.fetch import FetchError, Site, blocking, decode_json
-from wattview.probes import SourceBroken
+from wattview.fetch import Site, blocking, decode_json
+from wattview.probes import broken_if_it_fails
 from wattview.probes.containers.engine_socket import peer
 from wattview.probes.workloads.naming import Named, kubernetes_name
 
@@ -33,10 +33,8 @@ class DockerNames:
         """Raises SourceAbsent, SourceRefused or SourceBroken."""
         # The first says who may open the socket, and how that is changed.
         peer(f"unix://{self.where}", SECONDS)
-        try:
+        with broken_if_it_fails():
             listed = blocking(self._list())
-        except FetchError as error:
-            raise SourceBroken(error.reason, error.fix) from None
         return [
             kubernetes_name(
                 one.id, (one.names or [one.id[:12]])[0].lstrip("/"), self.engine, one.image, one.labels or {}
