@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import httpx
 import msgspec
 
-from wattview.decoding import UNREADABLE, why_unreadable
+from wattview.decoding import UNREADABLE, Explained, why_unreadable
 from wattview.fetch import NO_TLS, Fetched, FetchError, bounded_body, shown, trusted
 from wattview.foreign_text import wire_json
 from wattview.kept_connections import KeptConnections
@@ -64,7 +64,7 @@ _KEPT_LOCALLY, _KEPT_ELSEWHERE = 0, 1
 another machine it costs a handshake."""
 
 
-class ClientError(Exception):
+class ClientError(Explained):
     """A call failed in the daemon or on the way to it. ``str()`` is for users."""
 
 

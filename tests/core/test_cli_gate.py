@@ -12,6 +12,8 @@ import pytest
 
 from tests.core.conftest import Call
 from tests.support.measured_runs import IDLE_WATTS, baseline, record_windows, scenario, write_runs
+from wattview.cli import gate
+from wattview.client import CallRefused
 
 A, B = "20260101_120000", "20260101_130000"
 BOUNDS = ("--max", "power=+1%", "--min", "vmaf=-0.5")
@@ -140,6 +142,19 @@ def test_what_is_no_answer_is_never_taken_for_a_bound_exceeded(
     assert refused.exit_code == 2
     assert refused.output.strip()
     assert "Traceback" not in refused.output
+
+
+def test_a_daemon_that_refuses_is_never_taken_for_a_bound_exceeded(
+    call: Call, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(state)
+
+    async def refuses(*_: object) -> None:
+        raise CallRefused("the store does not answer", 503)
+
+    monkeypatch.setattr(gate, "_read", refuses)
+    refused = call("gate", A, B, *BOUNDS)
+    assert (refused.exit_code, "Error: the store does not answer" in refused.output) == (2, True)
 
 
 def test_several_runs_in_one_file_are_refused(call: Call, state: Path, tmp_path: Path) -> None:

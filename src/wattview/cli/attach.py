@@ -21,7 +21,7 @@ import click
 import httpx
 from msgspec.structs import replace
 
-from wattview.client import Address, Client, ClientError
+from wattview.client import Address, Client
 from wattview.config import Config
 from wattview.daemon import state_directory
 from wattview.daemon.children import ProgramMissing, child_command
@@ -195,13 +195,10 @@ def ask_daemon(config: Config, use: Callable[[Client], Coroutine[Any, Any, T]]) 
 
 
 def ask_address(address: Address, use: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-    """Runs ``use`` with a client of that daemon. Raises click.ClickException if it does not answer, or refuses."""
+    """Runs ``use`` with a client of that daemon. Raises ClientError if it does not answer, or refuses."""
 
     async def call() -> T:
         async with Client(address.url, address.token, PATIENCE_SECONDS, ca_file=address.ca_file) as client:
             return await use(client)
 
-    try:
-        return asyncio.run(call())
-    except ClientError as error:
-        raise click.ClickException(str(error)) from None
+    return asyncio.run(call())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from wattview.cli import terminal as term
 from wattview.cli.terminal import json_text
 from wattview.config import Config
@@ -36,13 +34,10 @@ async def check_exporters(config: Config, as_json: bool, timeout_seconds: float,
 
 async def _asked(config: Config) -> list[ExporterHealth]:
     from wattview.cli.attach import socket_url
-    from wattview.client import Client, ClientError
+    from wattview.client import Client
 
-    try:
-        async with Client(socket_url(config)) as client:
-            return await client.exporters()
-    except ClientError as error:
-        raise click.ClickException(str(error)) from None
+    async with Client(socket_url(config)) as client:
+        return await client.exporters()
 
 
 def _print_health(checked: list[ExporterHealth], debug: bool) -> None:

@@ -266,7 +266,7 @@ def _serve(options: Options, *defaults: str) -> None:
 
     from wattview.cli.log_lines import LogLines
     from wattview.daemon.sd_notify import writes_to_the_journal
-    from wattview.daemon.service import DaemonError, serve
+    from wattview.daemon.service import serve
 
     config = options.config(*defaults)
     line = "%(levelname)s %(name)s: %(message)s"
@@ -278,7 +278,4 @@ def _serve(options: Options, *defaults: str) -> None:
         handler.setLevel(config.daemon.log_level.upper())  # the event log has records that are not written here
     for noisy in ("httpx", "httpcore", "docker", "urllib3", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    try:
-        asyncio.run(serve(lambda: options.config(*defaults)))
-    except DaemonError as error:
-        raise click.ClickException(str(error)) from None
+    asyncio.run(serve(lambda: options.config(*defaults)))

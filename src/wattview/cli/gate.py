@@ -17,6 +17,7 @@ from wattview.cli import terminal as term
 from wattview.cli.results.source import ResultsSource, named_runs, source_of
 from wattview.cli.terminal import json_text
 from wattview.config import Config
+from wattview.decoding import Explained
 from wattview.foreign_text import one_line
 from wattview.model import Bound, BoundCheck, GateReport, RunResult
 from wattview.report.gate_summary import (
@@ -58,9 +59,10 @@ def run_gate(
         for path, text in ((junit, junit_xml(report, allow_missing)), (markdown, markdown_summary(report))):
             if path is not None:
                 term.write(path, text.encode())
-    except click.ClickException as error:
-        error.exit_code = WRONG  # type: ignore[misc]
-        raise
+    except (click.ClickException, Explained) as error:
+        wrong = error if isinstance(error, click.ClickException) else click.ClickException(str(error))
+        wrong.exit_code = WRONG  # type: ignore[misc]
+        raise wrong from None
     if as_json:
         term.say(json_text(report))
     else:

@@ -12,7 +12,7 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +51,6 @@ from wattview.daemon.media.server import ManagedRtmp, choose_server
 from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler
 from wattview.daemon.sd_notify import Supervisor
-from wattview.daemon.state_directory import StateError
 from wattview.daemon.wall import calibration_file
 from wattview.daemon.wall.calibrated_estimate import with_calibrated_estimate
 from wattview.daemon.wall.identity import machine_model
@@ -69,10 +68,6 @@ GIVE_BACK_SECONDS = 300.0
 """How often free memory is returned: after hours of ten exporters nearly half of the heap was free, in pieces."""
 
 
-class DaemonError(Exception):
-    """The daemon cannot run here. The text is one line that says how to fix it."""
-
-
 class Daemon:
     """One daemon with one set of settings."""
 
@@ -85,7 +80,7 @@ class Daemon:
         self._for_good = False
 
     async def start(self) -> None:
-        """Starts everything. Raises DaemonError after stopping what had been started."""
+        """Starts everything. Raises StateError and ListenError after stopping what had been started."""
         try:
             await self._start()
         except BaseException:
@@ -113,9 +108,8 @@ class Daemon:
         stack = self._stack
         config = self.config
         state = Path(config.paths.state)
-        with _told():
-            state_directory.private(state)
-            stack.callback(os.close, state_directory.take(state, Path(config.daemon.control_socket)))
+        state_directory.private(state)
+        stack.callback(os.close, state_directory.take(state, Path(config.daemon.control_socket)))
 
         server = await self._start_media_server(state)
         if server is not None and server.state == "running":
@@ -289,8 +283,7 @@ async def _serve(load: Callable[[], Config], events: EventLog, ready: Callable[[
     alive = asyncio.create_task(supervisor.keep_alive(), name="watchdog")
     tidying = asyncio.create_task(_keep_forgetting(), name="memory")
     config, before = load(), None
-    with _told():
-        addresses = await _addresses(config)
+    addresses = await _addresses(config)
     try:
         while not stop.is_set():
             daemon = Daemon(config, events, addresses)
@@ -389,12 +382,3 @@ async def _keep_forgetting() -> None:
 async def _end_task(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Turns problems with the state directory or an address into DaemonError."""
-    try:
-        yield
-    except (StateError, ListenError) as error:
-        raise DaemonError(str(error)) from None

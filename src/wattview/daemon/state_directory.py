@@ -15,6 +15,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from wattview.decoding import Explained
+
 log = logging.getLogger("wattview.state")
 
 LOCK_NAME = "wattview.lock"
@@ -26,7 +28,7 @@ OURS = (
 """Names that identify a state directory: the permissions of other directories must not be restricted."""
 
 
-class StateError(Exception):
+class StateError(Explained):
     """An unusable state directory. The text names it, the reason and how to fix it."""
 
 

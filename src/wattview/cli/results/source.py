@@ -12,7 +12,7 @@ import click
 from msgspec import Struct
 
 from wattview.cli.attach import answers, socket_url
-from wattview.client import CallRefused, Client, ClientError
+from wattview.client import CallRefused, Client
 from wattview.config import Config
 from wattview.model import HistorySeries, RunResult
 
@@ -54,14 +54,11 @@ async def _result_or_none(client: Client, run_id: str) -> RunResult | None:
 
 @contextlib.asynccontextmanager
 async def source_of(config: Config) -> AsyncIterator[ResultsSource]:
-    """The running daemon, else the files. Raises click.ClickException if the daemon fails."""
+    """The running daemon, else the files. Raises ClientError if the daemon fails."""
     if answers(config):
         async with Client(socket_url(config)) as client:
-            try:
-                get = partial(_result_or_none, client)
-                yield ResultsSource(config.history.backend, client.results, get, client.result_ids, client.history)
-            except ClientError as error:
-                raise click.ClickException(str(error)) from None
+            get = partial(_result_or_none, client)
+            yield ResultsSource(config.history.backend, client.results, get, client.result_ids, client.history)
         return
     from wattview.daemon.history.backend import open_history
     from wattview.daemon.results import Results

@@ -20,6 +20,7 @@ from wattview import whole_file
 from wattview.config import Config
 from wattview.daemon.http.listener import Listener, Pool, bind_tcp, bind_unix
 from wattview.daemon.http.web_config import WebConfigFile
+from wattview.decoding import Explained
 
 EXPORTER_CONNECTIONS = 2048
 CONTROL_CONNECTIONS = 256
@@ -29,7 +30,7 @@ TLS_CONNECTIONS = 256
 TOKEN_CHARACTERS = 16
 
 
-class ListenError(Exception):
+class ListenError(Explained):
     """An address cannot be listened on. The text names the setting, the reason and how to fix it."""
 
 
