@@ -187,6 +187,14 @@ async def test_abort_while_the_encoders_are_tried_leaves_nothing(bench: Bench) -
     assert (ended.state, ended.results_id, ended.finished) == ("aborted", None, [])
 
 
+async def test_a_run_that_was_accepted_is_on_disk(bench: Bench) -> None:
+    """A daemon killed at any time after its answer leaves a run that its successor calls interrupted."""
+    accepted = await bench.runner.accept(RunRequest(scenarios=[IDLE]))
+    journal = json.loads((bench.folder(accepted) / "run.json").read_text())
+    assert (journal["id"], journal["state"]) == (accepted.id, "running")
+    await bench.runner.abort(accepted.id)
+
+
 async def test_abort_before_the_first_step_of_a_run_ends_it(bench: Bench) -> None:
     begun = bench.runner.start(RunRequest(scenarios=[SHORT]))
     ended = await bench.runner.abort(begun.id)

@@ -47,7 +47,7 @@ async def _encoders(parts: Parts, request: Request) -> Sequence[EncoderOffer]:
 )
 async def _start_run(parts: Parts, request: Request) -> Run:
     """Start a run."""
-    return parts.runner.start(run_request(await decoded(request, object)))
+    return await parts.runner.accept(run_request(await decoded(request, object)))
 
 
 @answers(

@@ -90,10 +90,16 @@ class Execution:
         self._judge = Judge(config.scenarios, capabilities, self._folder)
         self._early_end: RunState | None = None
         self._begun = asyncio.Event()
+        self._on_disk = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         self._task = asyncio.create_task(self._go(), name=f"run {self.id}")
+
+    async def on_disk(self) -> Run:
+        """The run once its journal is written, or cannot be; the successor of a killed daemon knows it from then on."""
+        await self._on_disk.wait()
+        return self.snapshot()
 
     def snapshot(self) -> Run:
         """The run with its current progress and encoders. Cheap."""
@@ -133,6 +139,7 @@ class Execution:
         finally:
             # It is told as ended when the next run can start, and not before.
             self._run = run
+            self._on_disk.set()
             self._ended(run)
             said = f"{run.state}: {run.error}" if run.error else run.state
             self._tell("info" if said == "done" else "warning", said)
@@ -168,8 +175,9 @@ class Execution:
         return "done", f"{len(failed)} of {len(self._run.finished)} scenarios failed; {text}"
 
     async def _scenarios(self) -> None:
-        self._machine = await asyncio.to_thread(machine.describe, self._config.paths.procfs, self._config.paths.sysfs)
         await undisturbed(asyncio.to_thread(self._journal.write, self.snapshot()))
+        self._on_disk.set()
+        self._machine = await asyncio.to_thread(machine.describe, self._config.paths.procfs, self._config.paths.sysfs)
         settings = self._config.scenarios
         if any(planned.scenario.type == "streams" for planned in self._plan):
             version = await self._capabilities.version(settings.ffmpeg)

@@ -120,6 +120,12 @@ class Runner:
         execution.begin()
         return execution.snapshot()
 
+    async def accept(self, request: RunRequest) -> Run:
+        """``start``, which returns when the run is on disk. Raises the same."""
+        self.start(request)
+        assert self._execution is not None
+        return await self._execution.on_disk()
+
     async def record_past(self, request: RecordingRequest) -> Run:
         """A window of the past as a run that is over: its figures come from the history.
 
