@@ -2,7 +2,7 @@
 
 Time is sped up by its snapshots: the next one comes as soon as the last is drawn, each with other figures, four
 containers and a stream that ended, and as many that are new. Textual's caches of styles and strips have a size
-(1,024 entries and less) and are not counted; what is counted is what the app makes and has to let go.
+(the largest is emptied now and then) and are not counted; what is counted is what the app makes and has to let go.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.color import ColorSystem
 from textual.message_pump import MessagePump
+from textual.strip import Strip
+from textual.style import Style
 from textual.timer import Timer
 from textual.worker import Worker
 
 from tests.support.dashboard import ScriptedDaemon, container, opened, snapshot, stream
 from wattview.model import Snapshot
+from wattview.tui.base_app import tidy_up
 from wattview.tui.feed import SnapshotArrived
 from wattview.tui.screens.help import Help
 
@@ -41,6 +45,20 @@ HANDS = {
     "other sizes and themes": ("3", "t", "s", "S"),
     "the past and back": ("2", "comma", "less_than_sign", "L", "right_square_bracket"),
 }
+
+
+def test_the_codes_of_styles_at_places_that_are_gone_are_let_go() -> None:
+    """Textual keeps those of 16,384 styles, 9 MB, and a text at another place has another style."""
+    style = Style(bold=True)
+    kept = style.rich_style
+    drawn = [Strip.render_style(kept, "text", ColorSystem.TRUECOLOR)]
+    for x in range(1000):
+        Strip.render_ansi(style.rich_style_with_offset(x, 0), ColorSystem.TRUECOLOR)
+    assert Strip.render_ansi.cache_info().currsize >= 1000
+    tidy_up()
+    assert Strip.render_ansi.cache_info().currsize == 0
+    drawn.append(Strip.render_style(kept, "text", ColorSystem.TRUECOLOR))
+    assert drawn[0] == drawn[1]
 
 
 def moving(step: int, random: Random) -> Snapshot:

@@ -18,11 +18,12 @@ from textual.dom import DOMNode
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen
+from textual.strip import Strip
 from textual.widgets._toast import ToastHolder, ToastRack
 
 from wattview.config import Tui
 from wattview.foreign_text import clean
-from wattview.gc_tuning import begin
+from wattview.gc_tuning import begin, tidy
 from wattview.tui import themes
 from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.notice import Notice
@@ -46,6 +47,13 @@ KEYS: list[BindingType] = [
     Binding("q", "quit", "Quit", id="quit"),
 ]
 """Bindings of every app: the last in the list, and so in the footer."""
+
+
+def tidy_up() -> None:
+    """``tidy``, without what Textual keeps of styles: the codes of up to 16,384, among them one for each place that a
+    text has had in its widget, which takes days to fill. A style in use keeps its codes itself."""
+    Strip.render_ansi.cache_clear()
+    tidy()
 
 
 class BaseApp(App[str]):
