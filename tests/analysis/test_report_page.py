@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tests.support.sweep import encoders, sweep
 from wattview.analysis.results import compared_with_baseline
 from wattview.analysis.sweeps.advice import AdviceTarget
-from wattview.model import RunResult, ScenarioRecord, ScenarioResult
+from wattview.model import CommandRecord, PerExecution, RunResult, ScenarioRecord, ScenarioResult
 from wattview.report import svg
 from wattview.report.page import html_report
 from wattview.report.words import distinct, plain
@@ -202,6 +202,24 @@ def test_late_repeats_are_counted_beside_the_others() -> None:
     ]
     rows = table(html_report([replace(run, scenarios=late)]), "Energy and power")
     assert [row[1] for row in rows if row[0] == "medium"] == ["2 (+ 1 not real time)"]
+
+
+def test_commands_are_judged_by_one_execution() -> None:
+    """Their windows hold as many as fitted; two columns that only their units tell apart keep these."""
+
+    def command(name: str, joules: float, status: int = 0) -> ScenarioResult:
+        done = CommandRecord(text="x", executions=2, seconds=3.0, exit_status=status)
+        record = ScenarioRecord(name=name, type="command", command=done)
+        each = PerExecution(seconds=1.5, joules=joules)
+        return ScenarioResult(record=record, power_mean_watts=50.0, power_source="rapl", per_execution=each)
+
+    scenarios = [command("slow", 30.0), command("fast", 20.0), command("fast", 1.0, status=255)]
+    page = html_report([RunResult(id="r", path="", test_date="", scenarios=scenarios)])
+    rows = table(page, "One execution of a command")
+    assert rows == [["slow", "1.500 s", "30.00 J"], ["fast", "1.500 s", "20.00 J"]]
+    assert "Command s Command J" in Reader(page.replace("</th>", " </th>")).words
+    assert [row[1] for row in table(page, "Energy and power") if row[0] == "fast"] == ["1 (+ 1 failed)"]
+    assert "fast takes the lowest energy of the command: 20 J" in Reader(page).words
 
 
 def test_a_remark_stands_once_with_the_scenarios_that_it_is_about() -> None:
