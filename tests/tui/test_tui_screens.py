@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,8 +10,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
-from textual.command import CommandList, CommandPalette
+from textual import work
+from textual.app import ComposeResult
 from textual.events import Key
+from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tests.support.dashboard import (
@@ -650,17 +653,34 @@ async def test_the_palette_offers_screens_and_keys(daemon: ScriptedDaemon) -> No
         await until(pilot, lambda: pilot.app.current_mode == "exporters")
 
 
-async def test_the_palette_may_close_while_it_searches(daemon: ScriptedDaemon) -> None:
-    """On a busy machine the search goes on when the palette's children are gone already."""
+class Searching(ModalScreen[None]):
+    """Looks for its child when mounted, and goes on in a worker."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="child")
+
+    def on_mount(self) -> None:
+        self.query_one("#child")
+        self.search()
+
+    @work
+    async def search(self) -> None:
+        for _ in range(60):
+            self.query_one("#child")
+            await asyncio.sleep(0)
+
+
+async def test_a_screen_may_close_while_it_mounts_or_works(daemon: ScriptedDaemon) -> None:
+    """Which it does on a busy machine, where its children are gone before its own messages are through."""
     async with opened(daemon) as pilot:
-        await pilot.press("ctrl+p")
-        palette = pilot.app.screen
-        assert isinstance(palette, CommandPalette)
-        await palette.query_one(CommandList).remove()
-        await palette._gather_commands("Exporters").wait()
-        await pilot.press("escape")
-        await until(pilot, lambda: pilot.app.screen is not palette)
-    assert pilot.app.return_code in (None, 0)
+        for steps in range(60):
+            pilot.app.push_screen(Searching())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            pilot.app.pop_screen()
+            await pilot.pause()
+        await pilot.press("3")
+        await until(pilot, lambda: pilot.app.current_mode == "workloads")
 
 
 async def test_q_quits(daemon: ScriptedDaemon) -> None:

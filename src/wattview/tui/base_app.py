@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from textual import events
+from textual._context import active_message_pump
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.dom import DOMNode
+from textual.css.query import NoMatches
+from textual.dom import DOMNode, NoScreen
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen
 from textual.strip import Strip
+from textual.widget import MountError, Widget
 from textual.widgets._toast import ToastHolder, ToastRack
+from textual.worker import WorkerFailed, get_current_worker
 
 from wattview.config import Tui
 from wattview.foreign_text import clean
@@ -29,7 +33,6 @@ from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.notice import Notice
 from wattview.tui.plots.plot import series_rules
 from wattview.tui.screens.help import Help
-from wattview.tui.screens.palette import Palette
 
 TIDY_SECONDS = 120.0
 """How often memory of closed screens is released, which takes about a tenth of a second."""
@@ -111,6 +114,17 @@ class BaseApp(App[str]):
         if self._typed:
             await self._type_next()
 
+    def _handle_exception(self, error: Exception) -> None:
+        """On a busy machine a screen is closed while it mounts, or its worker still runs, and finds its children gone.
+        Textual would end the app."""
+        cause: BaseException = error
+        where = active_message_pump.get(None)
+        if isinstance(error, WorkerFailed):
+            cause, where = error.error, get_current_worker().node
+        if isinstance(cause, (NoMatches, NoScreen, MountError)) and isinstance(where, Widget) and where._pruning:
+            return
+        super()._handle_exception(error)
+
     def get_screen(self, screen: Any, screen_class: Any = None) -> Any:
         """Textual treats a new screen as one that has missed a change of themes, and parses all style sheets again. It
         is styled when mounted, and has missed nothing."""
@@ -146,10 +160,6 @@ class BaseApp(App[str]):
                     yield SystemCommand(binding.description, f"Key {key}", run_it)
         for name in themes.NAMES:
             yield SystemCommand(f"Theme {name}", "Use this theme", partial(setattr, self, "theme", name))
-
-    def action_command_palette(self) -> None:
-        if not isinstance(self.screen, Palette):
-            self.push_screen(Palette(id="--command-palette"))
 
     def action_help(self) -> None:
         if not isinstance(self.screen, ModalScreen):
