@@ -62,9 +62,9 @@ class Trace:
 
     def forget(self, before: float) -> None:
         """Drops readings that are not needed for spans that begin at ``before`` or later."""
-        keep = bisect_right(self._points, before, key=_at) - 1
-        if keep > 0:
-            del self._points[:keep]
+        points = self._points
+        if len(points) > 1 and points[1][0] <= before:
+            del points[: bisect_right(points, before, key=_at) - 1]
 
     def _value(self, at: float) -> float:
         points = self._points

@@ -117,13 +117,17 @@ class PowercapZones:
         return Measurement(
             host_microjoules=self._host if whole else None,
             counters=tuple(
-                Counter(zone.path, zone.total, zone.moving, zone.resting, zone.update_seconds)
-                for zone in alive
-                if zone in counted
+                [
+                    Counter(zone.path, zone.total, zone.moving, zone.resting, zone.update_seconds)
+                    for zone in alive
+                    if zone in counted
+                ]
             ),
             zones=tuple(
-                ZoneEnergy(zone.path, zone.package, zone.zone, zone.total, zone.moving, zone in counted)
-                for zone in alive
+                [
+                    ZoneEnergy(zone.path, zone.package, zone.zone, zone.total, zone.moving, zone in counted)
+                    for zone in alive
+                ]
             ),
             faults=tuple(faults),
         )
@@ -140,9 +144,11 @@ class PowercapZones:
 
     def _judge_psys(self, grown: dict[str, int]) -> None:
         """The verdict "wrong" is final: a figure that alternates between two meanings would be worse than either."""
-        packages = [zone for zone in self._zones.values() if zone.kind == "package"]
         psys = [zone for zone in self._zones.values() if zone.kind == "psys" and zone.moving]
-        if len(psys) != 1 or any(zone.path not in grown for zone in (*packages, *psys)):
+        if len(psys) != 1:
+            return
+        packages = [zone for zone in self._zones.values() if zone.kind == "package"]
+        if any(zone.path not in grown for zone in (*packages, *psys)):
             return
         self._psys_grown += grown[psys[0].path]
         self._packages_grown += sum(grown[zone.path] for zone in packages)
@@ -156,7 +162,7 @@ class PowercapZones:
         return [zone for zone in known if zone.kind == "package" or (zone.kind == "dram" and not zone.still)]
 
     def _add_up(self, counted: list[PowercapZone], grown: dict[str, int]) -> None:
-        self._host += sum(grown.get(zone.path, 0) for zone in counted if zone.path not in self._dies.undecided)
+        self._host += sum([grown.get(zone.path, 0) for zone in counted if zone.path not in self._dies.undecided])
 
     def _require_some(
         self, read: list[PowercapZone], alive: list[PowercapZone], refused: bool, faults: list[Fault]
@@ -282,8 +288,10 @@ class _Dies:
     def judge(self, zones: dict[str, PowercapZone], grown: dict[str, int]) -> int:
         """Removes repeated zones, and their parts, from ``zones``. Returns the microjoules counted before this reading
         by dies that turned out to be independent."""
-        undecided: set[str] = set()
         packages = [zone for zone in zones.values() if zone.kind == "package"]
+        if len(packages) < 2 and not (self.undecided or self.repeated):
+            return 0
+        undecided: set[str] = set()
         for number, zone in enumerate(packages):
             for other in packages[:number]:
                 if other.path in self.repeated or not zone.shares_package(other):

@@ -71,13 +71,13 @@ class Measurement(Struct, frozen=True, gc=False):
     @property
     def awaited(self) -> frozenset[str]:
         """The counters that are not known to stand still, whose next update can be awaited."""
-        return frozenset(counter.path for counter in self.counters if not counter.resting)
+        return frozenset([counter.path for counter in self.counters if not counter.resting])
 
     @property
     def update_seconds(self) -> float | None:
         """The longest update interval of those; None if one of them has not been updated twice."""
         known = [counter.update_seconds for counter in self.counters if not counter.resting]
-        return None if not known or None in known else max(seconds for seconds in known if seconds is not None)
+        return None if not known or None in known else max([seconds for seconds in known if seconds is not None])
 
 
 class SourceStill(SourceBroken):
