@@ -5,8 +5,8 @@ daemon that is scraped over HTTP (root; docker.io, busybox-static).
 
     python -m benchmarks.containers_scrape [--containers 1 20 100 300]
 
-The aims are under 0.3 ms of CPU a container, and a cost that grows linearly. The CPU time of ``docker stats`` is the
-command's and that of dockerd and containerd together; a scrape asks these nothing.
+The aims are that a further container costs less than 0.2 ms of CPU, among many as among few. The CPU time of
+``docker stats`` is the command's and that of dockerd and containerd together; a scrape asks these nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.docker_engine import Engine, engine
 from wattview.probes.containers.engine_processes import Asked, EngineProcesses
 
-AIM_MS = 0.3
+AIM_MS = 0.2
+"""CPU time of a scrape for each further container."""
 AIM_GROWTH = 1.25
 """By how much a container may cost more among many than among few: what two measurements differ by anyway."""
 COUNTS = (1, 20, 100, 300)
@@ -95,11 +96,11 @@ def measure(counts: Sequence[int] = COUNTS) -> Iterator[Result]:
                     peer=stats_ms,
                     peer_name="docker stats",
                 )
-                yield Row(subject=f"{what}, CPU a container", ours=ours.cpu_ms / count, unit="ms", below=AIM_MS)
+                yield Row(subject=f"{what}, CPU a container", ours=ours.cpu_ms / count, unit="ms")
     yield from growth(costs)
     yield (
-        "containers: with one running its share is the whole of a scrape: HTTP, the machine's own families, the root "
-        "cgroup. These are paid once; what a container costs is in the last row."
+        "containers: CPU a container contains its share of what a scrape costs once (HTTP, the machine's own families, "
+        "the root cgroup), which is most of it with one running. What a container costs is in the last row."
     )
 
 
@@ -115,6 +116,7 @@ def growth(costs: dict[int, float]) -> Iterator[Row]:
         unit="ms",
         peer=(costs[middle] - costs[few]) / (middle - few),
         peer_name=f"{few} to {middle}",
+        below=AIM_MS,
         ratio_below=AIM_GROWTH,
     )
 
