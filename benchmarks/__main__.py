@@ -27,7 +27,6 @@ ALL = (
     "latency",
     "store_load",
     "scenario_sweep",
-    "gate_real",
     "capacity_real",
     "false_alarms",
     "calibration",
