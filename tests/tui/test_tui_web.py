@@ -294,7 +294,7 @@ async def test_the_dashboard_is_on_the_page_and_answers_to_mouse_and_keys(
     try:
         async with browser_page(tmp_path) as page:
             await page.open(web.address)
-            await page.until(lambda: "ESTIMATE" in page.received() and "Containers" in page.received())
+            await page.until(lambda: "ESTIMATE" in page.received() and "MiB" in page.received())
             await _until_lit(page, "overview")
             await page.click(TAB_X["workloads"], 9)
             await _until_lit(page, "workloads")
