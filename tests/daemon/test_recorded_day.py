@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from wattview.analysis.windows.parts import WORKLOAD_ENERGY, recorded_parts
+from wattview.analysis.windows.parts import (
+    OUTSIDE_POWER,
+    STREAM_POWER,
+    WORKLOAD_ENERGY,
+    WORKLOAD_POWER,
+    recorded_parts,
+)
 from wattview.daemon.history import sqlite
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.history.sqlite import SqliteHistory
@@ -50,6 +56,29 @@ async def test_what_is_left_out_costs_no_energy(history: SqliteHistory, monkeypa
         expected = None if part.energy_joules is None else pytest.approx(part.energy_joules, abs=1e-6)
         assert joules[part.name] == expected, part.name
     assert joules["anew"] is None, "its energy before is unknown"
+
+
+async def test_a_long_window_without_idle_power_loses_no_energy_between_its_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Samples every 7 s, which is no divisor of a piece."""
+    labels = 'includes_idle="true"'
+    powers = {
+        f"{OUTSIDE_POWER}{{{labels}}}": 1.0,
+        f'{WORKLOAD_POWER}{{kind="process",name="steady",{labels}}}': 10.0,
+        f'{STREAM_POWER}{{app="live",stream="cam",{labels}}}': 4.0,
+    }
+    history = SqliteHistory(tmp_path / "history.sqlite", retention_seconds=1e9)
+    monkeypatch.setattr(recording, "PIECE_SECONDS", 1000.0)
+    await history.append_all([(START + 7.0 * number, list(powers.items())) for number in range(1001)])
+    parts, lack = await parts_of(history, START, START + 7000.0)
+    await history.close()
+    assert "includes it" in lack
+    assert {one.name: one.energy_joules for one in parts} == {
+        "steady": pytest.approx(70_000.0),
+        "live/cam": pytest.approx(28_000.0),
+    }
+    assert all(one.includes_idle for one in parts)
 
 
 async def test_what_would_take_all_memory_is_refused(history: SqliteHistory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 
 from msgspec.structs import replace
@@ -64,12 +65,16 @@ IDLE_UNKNOWN = {
 }
 
 
+def _pieces(start: float, end: float) -> Iterator[tuple[float, float]]:
+    """The window in pieces, since a day of many workloads has millions of samples."""
+    count = math.ceil((end - start) / PIECE_SECONDS)
+    return pairwise([*(start + piece * PIECE_SECONDS for piece in range(count)), end])
+
+
 async def _with_idle(history: History, start: float, end: float) -> list[RecordedPart]:
     """The parts of a window in which idle power was unknown, read in pieces and added up."""
     found: dict[str, RecordedPart] = {}
-    for piece in range(math.ceil((end - start) / PIECE_SECONDS)):
-        begin = start + piece * PIECE_SECONDS
-        until = min(begin + PIECE_SECONDS, end)
+    for begin, until in _pieces(start, end):
         workloads = await history.samples(WORKLOAD_POWER, begin, until)
         series = [*workloads, *await history.samples(STREAM_POWER, begin, until)]
         for name, part in (await asyncio.to_thread(parts_with_idle, series, begin, until)).items():
@@ -80,13 +85,12 @@ async def _with_idle(history: History, start: float, end: float) -> list[Recorde
 
 
 async def _counters(history: History, start: float, end: float) -> list[HistorySeries]:
-    """The workloads' counters, read in pieces, since a day of many workloads has millions of samples. A long window is
-    thinned, which loses no energy: energy is the difference between the counters that remain."""
+    """The workloads' counters, read in pieces. A long window is thinned, which loses no energy: energy is the
+    difference between the counters that remain."""
     found: dict[str, list[tuple[float, float]]] = {}
     apart = (end - start) / KEPT_SAMPLES
-    for piece in range(math.ceil((end - start) / PIECE_SECONDS)):
-        begin = start + piece * PIECE_SECONDS
-        for series in await history.samples(WORKLOAD_ENERGY, begin, min(begin + PIECE_SECONDS, end)):
+    for begin, until in _pieces(start, end):
+        for series in await history.samples(WORKLOAD_ENERGY, begin, until):
             points = found.setdefault(series.name, [])
             points += _thinned([one for one in series.points if not points or one[0] > points[-1][0]], apart)
     return [HistorySeries(name, points) for name, points in found.items() if points]
