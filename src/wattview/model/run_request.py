@@ -17,12 +17,13 @@ import msgspec
 from wattview.decoding import Mistake, did_you_mean, mistake, shown, value_at
 from wattview.frame_rate import written_rate
 from wattview.model import Preset, RateControl, Rendition, RunRequest, Scenario, VideoEncoder
+from wattview.model.scenarios import MOST_REPEATS
 
 EXPECTED: Mapping[str, str] = {
     "scenarios": "a list of 1 to 1000 scenarios",
     "baseline": "seconds of idle, 0 to 86400",
     "baseline_after": "true or false",
-    "repeat": "a whole number, 1 to 500",
+    "repeat": f"a whole number, 1 to {MOST_REPEATS}",
     "alternate": "true or false",
     "pause": "seconds, 0 to 3600",
     "name": "1 to 100 characters on one line",

@@ -22,6 +22,9 @@ MAX_NAME = 100
 LONGEST_SECONDS = 86400.0
 """The longest window. One that a client closes, or somebody by hand, is asked for with it."""
 
+MOST_REPEATS = 500
+"""Of one run."""
+
 ScenarioName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
 VMAF_MODEL = r"^(hd|phone|4k|neg|newest|(version=)?vmaf_[a-z0-9_.]{1,60})$"
 """A short name, or a version's as in libvmaf."""
@@ -119,7 +122,7 @@ class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scenarios: Annotated[list[Scenario], Meta(min_length=1, max_length=1000)]
     baseline: Annotated[float, Meta(ge=0, le=LONGEST_SECONDS)] = 0.0
     baseline_after: bool = False
-    repeat: Annotated[int, Meta(ge=1, le=500)] = 1
+    repeat: Annotated[int, Meta(ge=1, le=MOST_REPEATS)] = 1
     alternate: bool = False
     pause: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 

@@ -12,13 +12,11 @@ from wattview.analysis.sweeps.gate_bounds import bound_text
 from wattview.foreign_text import one_line
 from wattview.model import BoundCheck, Estimate, GateReport
 from wattview.model.quantities import QUANTITIES
+from wattview.model.scenarios import MOST_REPEATS
 
 HEADER = ("BOUND", "BASELINE", "CANDIDATE", "DIFFERENCE", "INTERVAL", "VERDICT")
 
 UNKNOWN = "—"
-
-MOST_REPEATS = 500
-"""Of one run."""
 
 
 def row_of(check: BoundCheck) -> tuple[str, ...]:

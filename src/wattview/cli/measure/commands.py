@@ -11,6 +11,7 @@ import click
 
 from wattview.cli import completion
 from wattview.cli.options import Options, settings
+from wattview.model.scenarios import MOST_REPEATS
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -18,7 +19,9 @@ from wattview.cli.options import Options, settings
               help="Name of the result; with --against one for each command.  [default: the program's]")  # fmt: skip
 @click.option("--against", multiple=True, metavar="COMMAND",
               help="Another command, quoted, to interleave with the first; may be repeated.")  # fmt: skip
-@click.option("--repeat", type=click.IntRange(1, 500), default=1, show_default=True, help="Windows to measure.")
+@click.option(
+    "--repeat", type=click.IntRange(1, MOST_REPEATS), default=1, show_default=True, help="Windows to measure."
+)
 @click.option(
     "--warmup", type=click.IntRange(0, 100), default=0, show_default=True, help="Runs before the first window."
 )
@@ -97,7 +100,7 @@ def measure(
               help="Measure this suite as the candidate; interleaved, if the baseline is a suite too.")  # fmt: skip
 @click.option(
     "--repeat",
-    type=click.IntRange(2, 500),
+    type=click.IntRange(2, MOST_REPEATS),
     default=8,
     show_default=True,
     help="With --run: repeats of every scenario.",
