@@ -245,6 +245,8 @@ EFFICIENCY = (
 EFFICIENCY_PRICES = (
     "cost_per_stream_hour", "cost_per_viewer_hour", "carbon_grams_per_stream_hour", "sci_grams_per_stream_hour",
 )  # fmt: skip
+PER_EXECUTION = tuple(quantity.name for quantity in _CATALOGUE if quantity.path.startswith("per_execution."))
+"""Figures of one execution of a command."""
 
 
 def exported(exporter: str) -> list[Quantity]:

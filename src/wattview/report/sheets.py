@@ -13,7 +13,7 @@ from wattview.analysis.sweeps.comparison import Repeats, setting_of
 from wattview.analysis.sweeps.confidence import estimate
 from wattview.model import RunResult, ScenarioResult
 from wattview.model.power_sources import is_estimate
-from wattview.model.quantities import EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity
+from wattview.model.quantities import EFFICIENCY, EFFICIENCY_PRICES, PER_EXECUTION, QUANTITIES, Quantity
 from wattview.report.view import Sheet, SheetCell, SheetLine
 
 ALWAYS = frozenset((
@@ -34,10 +34,7 @@ SHEETS = (
     ("Playback", (
         "start_delay_seconds", "stalls", "stalled_seconds", "received_frames_ratio", "end_to_end_delay_seconds",
     )),
-    ("One execution of a command", (
-        "seconds_per_execution", "cpu_seconds_per_execution", "gpu_seconds_per_execution", "joules_per_execution",
-        "machine_joules_per_execution", "cost_per_execution", "carbon_grams_per_execution",
-    )),
+    ("One execution of a command", PER_EXECUTION),
     ("Cost and carbon", ("cost_total", "cost_energy", "cost_compute", "cost_egress", "carbon_grams")),
 )  # fmt: skip
 
@@ -54,7 +51,7 @@ def sheets_of(
 ) -> Iterator[Sheet]:
     """For one machine. ``short`` has the words that tell a label from the others."""
     rows = [(group.valid[0].record.setting_name, group) for group in _baselines(runs, machine)]
-    rows += [(short[group.label], group if group.valid else _late(group)) for group in groups]
+    rows += [(short[group.label], group if group.valid else _uncounted(group)) for group in groups]
     for title, names in SHEETS:
         quantities = [
             QUANTITIES[name] for name in names
@@ -75,7 +72,7 @@ def _baselines(runs: Sequence[RunResult], machine: str | None) -> list[Repeats]:
     return [part for group in groups for part in group.by_source()]
 
 
-def _late(group: Repeats) -> Repeats:
+def _uncounted(group: Repeats) -> Repeats:
     """The figures of a setting none of whose repeats counts, marked as such."""
     return Repeats(group.setting, group.invalid, (), group.machine)
 

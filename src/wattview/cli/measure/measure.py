@@ -19,7 +19,7 @@ from wattview.cli.measure import child, command_line
 from wattview.cli.measure.child import CommandTimes
 from wattview.cli.measure.gpu_time import followed
 from wattview.cli.progress import progress_bars
-from wattview.cli.results.show import OF_COMMANDS, print_result
+from wattview.cli.results.show import print_result
 from wattview.client import CallRefused, Client, ClientError
 from wattview.config import Config
 from wattview.daemon.lab.client_window import WAITING
@@ -37,7 +37,7 @@ from wattview.model import (
     ScenarioResult,
 )
 from wattview.model.power_sources import is_estimate
-from wattview.model.quantities import QUANTITIES, counted
+from wattview.model.quantities import PER_EXECUTION, QUANTITIES, counted
 from wattview.model.scenarios import window
 from wattview.model.source import total
 
@@ -361,7 +361,7 @@ def summary(run: RunResult) -> list[str]:
 
 def _summary(name: str, measured: Sequence[ScenarioResult]) -> str:
     said = []
-    for figure in OF_COMMANDS:
+    for figure in PER_EXECUTION:
         quantity = QUANTITIES[figure]
         values = [value for one in measured if (value := quantity.of(one)) is not None]
         if values and len(values) == len(measured):

@@ -15,7 +15,15 @@ from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
 from wattview.model import RunResult, ScenarioResult
 from wattview.model.power_sources import is_estimate
-from wattview.model.quantities import CURRENCY, EFFICIENCY, EFFICIENCY_PRICES, QUANTITIES, Quantity, unknown_by_reason
+from wattview.model.quantities import (
+    CURRENCY,
+    EFFICIENCY,
+    EFFICIENCY_PRICES,
+    PER_EXECUTION,
+    QUANTITIES,
+    Quantity,
+    unknown_by_reason,
+)
 from wattview.model.runs import made_by, without_addresses
 from wattview.report.facts import billed_text
 
@@ -31,16 +39,10 @@ MORE_COLUMNS = (
 )  # fmt: skip
 """The columns of the second table, if known."""
 
-OF_COMMANDS = (
-    "seconds_per_execution", "cpu_seconds_per_execution", "gpu_seconds_per_execution", "joules_per_execution",
-    "machine_joules_per_execution", "cost_per_execution", "carbon_grams_per_execution",
-)  # fmt: skip
-"""The columns of the third table, of one execution, if known."""
-
 WITH_ERROR = frozenset(
     {
         "power_mean_watts", "baseline_diff_power_watts", "energy_joules", "vmaf_score", "wall_power_mean_watts",
-        "wall_energy_joules", *BY_DELIVERED, *OF_COMMANDS,
+        "wall_energy_joules", *BY_DELIVERED, *PER_EXECUTION,
     }
 )  # fmt: skip
 """Quantities shown with ±; the others have the same relative error, or none."""
@@ -117,7 +119,7 @@ def print_result(run: RunResult, as_json: bool) -> None:
         return
     lines = lines_of_run(run)
     term.say(_table([QUANTITIES[name] for name in COLUMNS], lines))
-    for columns in (MORE_COLUMNS, OF_COMMANDS):
+    for columns in (MORE_COLUMNS, PER_EXECUTION):
         more = [
             quantity for quantity in (QUANTITIES[name] for name in columns)
             if any((line.value(quantity)[0], line.net_value(quantity)[0]) != (None, None) for line in lines)
