@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 from wattview.model import Container, Snapshot, Stream, Workload
 from wattview.tui.text import UNKNOWN, count, mbit, mib, money, number, span, spark
 from wattview.tui.time_travel.trend_buffers import Key, SummedTrends, TrendBuffers, bridged, buckets, snapped, traffic
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.table import Table
+
+R = TypeVar("R")
 
 SPARK_CELLS = 12
 SPARK_SECONDS = 60.0
@@ -142,9 +144,6 @@ WORKLOADS: tuple[Column[WorkloadRow], ...] = (
     Column("Up", 10, lambda row: span(_running(row)), lambda row: _running(row), rank=4),
 )  # fmt: skip
 
-WORKLOAD_WATTS = 1
-"""The column that a table of workloads is sorted by."""
-
 
 def _in_tree(row: WorkloadRow) -> str:
     mark = ("▸ " if row.folded else "▾ ") if row.parts else "  "
@@ -222,8 +221,8 @@ STREAMS_AND_ENCODERS = (
 )
 """Streams on a screen of their own."""
 
-CONTAINER_WATTS = 1
-"""The initial sort column of containers; those of unknown power come last, by CPU."""
+WATTS = 1
+"""The initial sort column of containers and workloads."""
 
 
 def idle_sign(snapshot: Snapshot | None) -> str:
@@ -240,26 +239,13 @@ def titled(title: str, shown: int, all_rows: int) -> str:
 
 
 def containers_table() -> Table[ContainerRow]:
-    """The table of containers, those with the most power first."""
-    return Table(
-        CONTAINERS,
-        lambda row: row.container.id,
-        sort=CONTAINER_WATTS,
-        descending=True,
-        opens=True,
-        id="containers",
-        classes="box",
-    )
+    return _by_power("containers", CONTAINERS, lambda row: row.container.id)
 
 
 def workloads_table() -> Table[WorkloadRow]:
-    """The table of workloads, those with the most power first."""
-    return Table(
-        WORKLOADS,
-        lambda row: row.workload.id,
-        sort=WORKLOAD_WATTS,
-        descending=True,
-        opens=True,
-        id="workloads",
-        classes="box",
-    )
+    return _by_power("workloads", WORKLOADS, lambda row: row.workload.id)
+
+
+def _by_power(name: str, columns: Sequence[Column[R]], key: Callable[[R], str]) -> Table[R]:
+    """A table with the most power first; rows of unknown power come last, in the order that they have."""
+    return Table(columns, key, sort=WATTS, descending=True, opens=True, id=name, classes="box")
