@@ -55,7 +55,7 @@ from wattview.daemon.wall import calibration_file
 from wattview.daemon.wall.calibrated_estimate import with_calibrated_estimate
 from wattview.daemon.wall.identity import machine_model
 from wattview.daemon.wall.wall import Wall
-from wattview.gc_tuning import OF_A_SCRAPE, begin, forget, tidy
+from wattview.gc_tuning import OF_A_SCRAPE, begin, forget
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -298,7 +298,6 @@ async def _serve(load: Callable[[], Config], events: EventLog, ready: Callable[[
                 continue
             if before is not None:
                 await before.addresses.close(but=addresses)
-            tidy()
             supervisor.ready()
             if ready is not None:
                 ready(daemon)
