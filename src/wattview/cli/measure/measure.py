@@ -154,7 +154,7 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
     except asyncio.CancelledError:
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
-        await client.stop_run(run.id)
+        await _stop(client, run)
         status = INTERRUPTED
     except BaseException:
         with contextlib.suppress(ClientError):
@@ -175,6 +175,12 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
             done = sum(not one.fault for one in run.finished)
             term.say(term.bad(f"ended early: {done} of {counted(len(run.scenarios), 'window')} measured and kept"))
     return status
+
+
+async def _stop(client: Client, run: Run) -> None:
+    """Ends the run early, unless it has just ended by itself."""
+    with contextlib.suppress(CallRefused):
+        await client.stop_run(run.id)
 
 
 async def _windows(client: Client, config: Config, asked: MeasureRequest, run: Run, capabilities: Capabilities) -> int:
@@ -199,8 +205,7 @@ async def _windows(client: Client, config: Config, asked: MeasureRequest, run: R
                 await client.report_command(run.id, report)
                 run = await _until(client, run, lambda now, count=index: len(now.finished) > count)  # type: ignore[misc]
         if done[-1].status and index + 1 < len(run.scenarios):
-            with contextlib.suppress(CallRefused):  # it has just ended by itself
-                await client.stop_run(run.id)
+            await _stop(client, run)
             break
     await _until(client, run, lambda _: False)
     return done[-1].status
