@@ -22,6 +22,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "foreign_text": (),
     "frame_rate": (),
     "gc_tuning": (),
+    "times": (),
     "whole_file": (),
     "model": ("decoding", "frame_rate"),
     "config": ("decoding", "model"),
@@ -36,7 +37,9 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "line_stream": ("fetch",),
     "client": ("decoding", "fetch", "foreign_text", "kept_connections", "line_stream", "model"),
     "fleet": ("config", "exposition", "fetch", "model", "promql"),
-    "tui": ("axis", "client", "config", "decoding", "fleet", "foreign_text", "frame_rate", "gc_tuning", "model"),
+    "tui": (
+        "axis", "client", "config", "decoding", "fleet", "foreign_text", "frame_rate", "gc_tuning", "model", "times",
+    ),
     "daemon": (
         "analysis", "client", "config", "decoding", "exposition", "fetch", "foreign_text", "frame_rate", "gc_tuning",
         "model", "probes", "promql", "report", "whole_file",

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattview.tui.time_travel.playback import SPEEDS, NoTime, PastPlayback, moment_of
+from wattview.times import NoTime, moment_of
+from wattview.tui.time_travel.playback import SPEEDS, PastPlayback
 from wattview.tui.time_travel.timeline import line_of, track_of
 
 NOW = 1_750_000_000.0

@@ -11,6 +11,7 @@ from datetime import datetime
 import click
 from msgspec import Struct
 
+from wattview import times
 from wattview.cli import terminal as term
 from wattview.cli.results.show import print_result
 from wattview.cli.run import follow
@@ -52,11 +53,9 @@ def seconds_of(text: str) -> float:
 def moment_of(text: str, now: datetime) -> float:
     """``20:00`` (the last one that is over) or ``2026-11-29T20:00`` in this machine's time, as Unix seconds. Raises
     click.BadParameter."""
-    from wattview.tui.time_travel import playback
-
     try:
-        return playback.moment_of(text, now.timestamp())
-    except playback.NoTime:
+        return times.moment_of(text, now.timestamp())
+    except times.NoTime:
         raise click.BadParameter(f"{text!r} is not a time such as 20:00 or 2026-11-29T20:00") from None
 
 

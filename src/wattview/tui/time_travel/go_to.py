@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from wattview.tui.time_travel.playback import NoTime, moment_of
+from wattview.times import NoTime, moment_of
 
 HINT = "14:30, 2026-11-24 14:30:05, 20 min or 2 h ago"
 
