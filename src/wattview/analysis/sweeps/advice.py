@@ -260,6 +260,11 @@ def _lacks_only_its_price(repeats: Repeats, target: AdviceTarget, objective: str
     )
 
 
+def below_idle(objective: str, value: float) -> bool:
+    """Whether a figure above baseline says only that the machine was not idle during the baseline."""
+    return objective in ABOVE_BASELINE and value <= 0
+
+
 def _no_price(repeats: Repeats, objective: str) -> str:
     """Why the objective of a setting is not known; "" if it is."""
     figures = repeats.group().figures
@@ -273,7 +278,7 @@ def _no_price(repeats: Repeats, objective: str) -> str:
         none = "it is a command" if repeats.valid[0].record.command is not None else "no data"
         reason = next((reasons[name] for name in asked if name in reasons), none)
         return f"its {OBJECTIVES[objective]} is unknown: {reason}"
-    if objective in ABOVE_BASELINE and figures[objective].mean <= 0:
+    if below_idle(objective, figures[objective].mean):
         return "it drew no more than its baseline: the machine was not idle during the baseline"
     if objective in ABOVE_BASELINE and not _above_noise(repeats, objective):
         unit = unit_of(objective, repeats.valid[0].currency)

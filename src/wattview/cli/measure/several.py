@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 from msgspec import Struct
 
-from wattview.analysis.sweeps.advice import ABOVE_BASELINE
+from wattview.analysis.sweeps.advice import below_idle
 from wattview.analysis.sweeps.comparison import Repeats, repeats_of
 from wattview.analysis.windows.energy import NoData
 from wattview.analysis.windows.remarks import NOT_IDLE
@@ -184,7 +184,7 @@ def _best(what: str, group: Sequence[tuple[str, Repeats]], name: str) -> str:
     quantity = QUANTITIES[name]
     best: dict[str, tuple[float, str]] = {}
     for address, repeats in group:
-        if (found := repeats.estimate(name)) is not None and not _below_idle(name, found.mean):
+        if (found := repeats.estimate(name)) is not None and not below_idle(name, found.mean):
             best[address] = min(best.get(address, (math.inf, "")), (found.mean, repeats.label))
     if len(best) < 2 or len({repeats.power_source for _, repeats in group}) > 1:
         return ""
@@ -209,7 +209,7 @@ def verdicts(label: str, group: Sequence[tuple[str, Repeats]], vmaf: float | Non
         quantity = QUANTITIES[name]
         known = [(address, repeats, found.mean) for address, repeats in fit if (found := repeats.estimate(name))]
         sources = {repeats.power_source for _, repeats, _ in known}
-        if len(known) < len(fit) or len(sources) > 1 or any(_below_idle(name, each[2]) for each in known):
+        if len(known) < len(fit) or len(sources) > 1 or any(below_idle(name, each[2]) for each in known):
             continue
         known.sort(key=lambda each: each[2])
         (best, lowest, least), (second, other, more) = known[:2]
@@ -219,11 +219,6 @@ def verdicts(label: str, group: Sequence[tuple[str, Repeats]], vmaf: float | Non
         less = f"{by}{percent} less than {second}{_sure(other, lowest, name)}"
         said.append(f"{label}: {best} has the least {quantity.words}, {less}")
     return said or [f"{label}: the machines cannot be compared, as their power comes from different sources"]
-
-
-def _below_idle(name: str, value: float) -> bool:
-    """Whether a figure above baseline says only that the machine was not idle during the baseline."""
-    return name in ABOVE_BASELINE and value <= 0
 
 
 def _good(repeats: Repeats, vmaf: float | None) -> bool:
