@@ -7,17 +7,15 @@ rises, and by far.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-import resource
 import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from typing import IO, NamedTuple
 
-from wattview.daemon.children import child_command
+from wattview.daemon.children import child_command, find_program
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_options import entry_of
 from wattview.daemon.lab.encoding.ffmpeg_process import ENVIRONMENT
@@ -109,13 +107,12 @@ class Encoders:
         commands = [full] * step.full + [paced] * step.paced + [self._on_gpu()] * step.on_gpu
         for command in commands:
             said = tempfile.TemporaryFile()  # noqa: SIM115
+            limited = ["prlimit", f"--fsize={MOST_SAID_BYTES}", "--", find_program(command[0]), *command[1:]]
             process = subprocess.Popen(
-                child_command(command, death_signal=signal.SIGKILL), stdin=subprocess.DEVNULL,
+                child_command(limited, death_signal=signal.SIGKILL), stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=said, start_new_session=True, env={**os.environ, **ENVIRONMENT},
             )  # fmt: skip
             self._running.append((process, said))
-            with contextlib.suppress(ProcessLookupError):  # it has ended; problem() tells
-                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MOST_SAID_BYTES, MOST_SAID_BYTES))
 
     def problem(self) -> str:
         """What the first that has ended by itself said, "" while all run."""
