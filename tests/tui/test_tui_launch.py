@@ -5,10 +5,12 @@ import re
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from textual.widgets import Input, OptionList
 
 from tests.support.dashboard import PRESETS, ScriptedDaemon, opened, result, run, screen_text, snapshot, until
 from tests.support.sweep import sweep
+from wattview.client import Client
 from wattview.model import RunProgress, RunRequest, Scenario, ScenarioPreset
 from wattview.tui.runs.launch import Launch
 from wattview.tui.runs.launch_form import FIELDS
@@ -43,6 +45,32 @@ async def test_keys_pressed_before_the_presets_are_there_lose_nothing(daemon: Sc
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, View))
         assert daemon.posted == []
+
+
+async def test_what_is_typed_before_the_presets_are_there_stays_when_they_come(
+    daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = asyncio.Event()
+    presets = Client.presets
+
+    async def later(client: Client) -> list[ScenarioPreset]:
+        await there.wait()
+        return await presets(client)
+
+    monkeypatch.setattr(Client, "presets", later)
+    async with opened(daemon) as pilot:
+        await pilot.press("n", "tab", *"quiet")
+        launch = pilot.app.screen
+        name, streams = launch.query_one("#name", Input), launch.query_one("#streams", Input)
+        there.set()
+        await until(pilot, lambda: launch.presets)
+        await pilot.press(*"er")
+        assert name.value == "quieter"
+        assert launch.form.request.scenarios[-1] == replace(PRESETS[0].scenarios[-1], name="quieter")
+        launch.query_one("#presets").focus()
+        await pilot.press("down")
+        await until(pilot, lambda: streams.value == "4")
+        assert name.value == PRESETS[1].scenarios[-1].name, "another preset is chosen, and all its values with it"
 
 
 async def test_a_preset_fills_the_fields_and_the_preview(daemon: ScriptedDaemon) -> None:

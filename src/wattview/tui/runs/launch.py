@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from typing import ClassVar, cast
 
 from textual import on, work
@@ -129,7 +130,11 @@ class Launch(ModalScreen[Run | None]):
         presets.add_options(Option(heading(title), id=str(index)) for index, title in enumerate(titles))
         if self.presets:
             ids = [one.id for one in self.presets]
-            presets.highlighted = ids.index(self.preset_id) if self.preset_id in ids else 0
+            before = launch_form.texts(self.choice)
+            typed = {field.id or "" for field in self.query(Input) if field.value != before[field.id or ""]}
+            with presets.prevent(OptionList.OptionHighlighted):
+                presets.highlighted = ids.index(self.preset_id) if self.preset_id in ids else 0
+            self._fill(self.presets[presets.highlighted], typed)
 
     # what is typed
 
@@ -137,7 +142,8 @@ class Launch(ModalScreen[Run | None]):
     def _preset_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         self._fill(self.presets[int(event.option.id or 0)])
 
-    def _fill(self, preset: ScenarioPreset) -> None:
+    def _fill(self, preset: ScenarioPreset, typed: Collection[str] = ()) -> None:
+        """Sets the fields to the preset's values, but for those in ``typed``: its values came after they were."""
         self.broken = preset.error
         if preset.error:
             for field in self.query(Input):
@@ -151,8 +157,9 @@ class Launch(ModalScreen[Run | None]):
         self.query_one("#fields").set_class(self.choice.is_suite, "-suite")
         for field in self.query(Input):
             field.disabled = self.choice.is_suite and field.id not in WHOLE
-            with field.prevent(Input.Changed):
-                field.value = "…" if field.disabled else values[field.id or ""]
+            if field.disabled or field.id not in typed:
+                with field.prevent(Input.Changed):
+                    field.value = "…" if field.disabled else values[field.id or ""]
         self._check()
 
     @on(Input.Changed)
