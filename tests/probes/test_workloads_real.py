@@ -101,6 +101,39 @@ def test_what_a_brief_workload_used_is_read_as_its_process_ends(make_config: Con
         probe.close()
 
 
+def test_a_cgroup_that_is_left_over_is_no_workload_until_it_has_a_process(
+    make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wattview.probes.workloads.tree.LEFT_OVER_SECONDS", 1.0)
+    mounted = hierarchies("/sys")
+    assert mounted is not None
+    mount = mounted.mounts["" if mounted.version == 2 else "cpuacct"]
+    left = Path(mount, f"wattview-left-{os.getpid()}.service")
+    full = Path(mount, f"wattview-full-{os.getpid()}.service")
+    inner = full / "inner"
+    for cgroup in (left, full, inner):
+        cgroup.mkdir()
+    probe = WorkloadsProbe(make_config("docker.host=unix:///nowhere", "workloads.engines="))
+
+    def listed() -> set[str]:
+        return {one.name for one in probe.read().workloads} & {left.name, full.name}
+
+    with subprocess.Popen(["sleep", "60"]) as first, subprocess.Popen(["sleep", "60"]) as later:
+        try:
+            (inner / "cgroup.procs").write_text(f"{first.pid}")
+            assert listed() == {full.name}
+            (left / "cgroup.procs").write_text(f"{later.pid}")
+            until(listed, {left.name, full.name})
+            later.kill()
+            until(listed, {full.name})
+        finally:
+            first.kill()
+            later.kill()
+            probe.close()
+    for cgroup in (inner, full, left):
+        cgroup.rmdir()
+
+
 @pytest.mark.slow
 def test_a_pods_containers_are_served_with_the_labels_of_the_kubelets_cadvisor(
     tmp_path: Path, make_config: ConfigFactory

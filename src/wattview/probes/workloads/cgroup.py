@@ -25,7 +25,8 @@ class WorkloadCgroup:
     ``seconds`` is its own CPU time, without that of workloads inside it; for a ``residue`` that was there before, since
     it was found. It never falls. ``percent`` is its rate (100 = one core). ``memory_bytes`` is its own as well.
     ``started`` is when it was created (Unix seconds), if observed. ``watch`` and ``populated`` are its inotify watches,
-    ``process`` is the pid whose exit is watched.
+    ``process`` is the pid whose exit is watched. ``emptied`` is when its last process ended (monotonic; 0 for one that
+    was empty when found), None while it has any.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class WorkloadCgroup:
         "above",
         "children",
         "directory",
+        "emptied",
         "memory_bytes",
         "memory_directory",
         "name",
@@ -69,6 +71,7 @@ class WorkloadCgroup:
         self.watch = self.populated = -1
         self.process: int | None = None
         self.started: float | None = None
+        self.emptied: float | None = None
         self._total = 0.0
         self.seconds: float | None = None
         self.percent: float | None = None

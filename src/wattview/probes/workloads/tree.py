@@ -34,6 +34,10 @@ READ_AT_ONCE = 50
 """How many cgroups are read before it is looked what has changed: one that lives briefly does not wait for all others
 to be read."""
 
+LEFT_OVER_SECONDS = 5.0
+"""How long after its last process a cgroup that is still there is no workload any more: an engine that was killed, or
+its machine's crash, leaves such behind."""
+
 
 class CgroupTree:
     """All cgroups of the machine. ``on_start`` is called with each workload that is found, ``on_end`` with each that
@@ -81,7 +85,8 @@ class CgroupTree:
         return self._fault
 
     def read(self) -> list[WorkloadCgroup]:
-        """Every workload with its current counters, descendants first. The caller holds the lock."""
+        """Every workload with its current counters, descendants first, without those that are left over. The caller
+        holds the lock."""
         now = time.monotonic()
         if now - self._walked > (RESYNC_SECONDS if self._fault is None else BLIND_SECONDS):
             self._resync()
@@ -96,7 +101,7 @@ class CgroupTree:
         workloads = self._workloads()
         for one in workloads:
             one.read_memory()
-        return workloads
+        return [one for one in workloads if one.emptied is None or now - one.emptied < LEFT_OVER_SECONDS]
 
     def _workloads(self) -> list[WorkloadCgroup]:
         if self._order is None:
@@ -146,6 +151,7 @@ class CgroupTree:
             # Its last process has just ended, or its first one has started.
             one.read(time.monotonic())
             self._watch_process(one)
+            self._look_for_processes(one)
         elif event.mask & DIRECTORY:
             if event.mask & (CREATED | MOVED) and event.name not in one.children:
                 self._add(one, event.name, time.time())
@@ -173,6 +179,8 @@ class CgroupTree:
             self._walk(one, seen)
         if found is not None:
             one.read(time.monotonic(), late)
+            if seen is None and self._is_empty(one):
+                one.emptied = 0.0
             self._on_start(one)
 
     def _walk(self, one: WorkloadCgroup, seen: float | None) -> None:
@@ -249,6 +257,19 @@ class CgroupTree:
                 one.process = None
                 one.read(time.monotonic())
                 self._watch_process(one, after=pid)
+                self._look_for_processes(one)
+
+    def _look_for_processes(self, one: WorkloadCgroup) -> None:
+        one.emptied = time.monotonic() if self._is_empty(one) else None
+
+    def _is_empty(self, one: WorkloadCgroup) -> bool:
+        """Whether neither it nor a cgroup in it has a process."""
+        if self.version == 2:
+            return b"populated 0" in bytes_of(f"{one.directory}/cgroup.events")
+        return all(
+            "cgroup.procs" in files and not bytes_of(f"{directory}/cgroup.procs", 1)
+            for directory, _, files in os.walk(one.directory)
+        )
 
     def _blind(self, error: OSError) -> None:
         """A cgroup that has disappeared meanwhile is no fault."""
