@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import IO
 
 import aiohttp
 import httpx
@@ -33,10 +34,10 @@ TOKEN = "correct-horse-battery-staple"
 class WebProcess:
     """``wattview tui --web`` on a free port."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, stderr: IO[bytes] | None = None) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "wattview", "tui", "--web", "--port", "0", *arguments],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True,
         )  # fmt: skip
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
@@ -195,6 +196,33 @@ async def test_a_dashboard_is_as_large_as_a_screen_can_be_and_no_larger(web: Web
         assert json.loads(message.data) == ["pong", "still here"]
         resident = int(re.findall(r"VmRSS:\s+(\d+)", _kernel_file(dashboard, "status"))[0])
         assert resident < 300_000
+
+
+async def test_a_malformed_message_ends_its_own_visit_with_one_line(tmp_path: Path) -> None:
+    malformed = "{", "[" * 100_000, "null", '["stdin"]', r'["stdin", "\ud800"]'
+    stderr = tmp_path / "stderr"
+    with stderr.open("wb") as output:
+        web = WebProcess("--url", "http://127.0.0.1:9", stderr=output)
+    async with aiohttp.ClientSession() as session:
+
+        async def visit(message: str) -> object:
+            """The last that comes, after ``message`` was sent."""
+            async with session.ws_connect(f"{web.origin}/ws", headers={"Origin": web.origin, **web.cookie}) as opened:
+                await opened.receive()  # the dashboard runs
+                await opened.send_str(message)
+                async for answer in opened:
+                    if answer.type is aiohttp.WSMsgType.TEXT:
+                        return answer.json()
+                return opened.close_code
+
+        async with asyncio.timeout(60):
+            *ended, other = await asyncio.gather(*map(visit, [*malformed, '["ping", "still here"]']))
+    assert await asyncio.to_thread(web.stop) == 0
+    assert ended == [1000] * len(malformed)
+    assert other == ["pong", "still here"]
+    lines = stderr.read_text().splitlines()
+    assert len(lines) == len(malformed), lines
+    assert all(re.fullmatch(r"A page sent a malformed message \(\w+\); its dashboard ends\.", line) for line in lines)
 
 
 async def test_a_dashboard_ends_with_its_visit(web: WebProcess) -> None:

@@ -116,6 +116,8 @@ class WebDashboard(Server):
         app_service.send_meta = _taken_in_time(app_service, app_service.send_meta)  # type: ignore
         try:
             await super()._process_messages(websocket, app_service)
+        except Exception as error:  # textual-serve takes a message for what it should be, and does not check it
+            term.say(f"A page sent a malformed message ({type(error).__name__}); its dashboard ends.", err=True)
         finally:
             asyncio.get_running_loop().call_later(END_SECONDS, _kill, app_service)
 
