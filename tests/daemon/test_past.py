@@ -248,6 +248,7 @@ async def test_who_used_the_power_is_what_was_attributed(make_config: ConfigFact
         last = Attribution(
             time=at, seconds=5.0, joules=200.0, idle_joules=110.0, unattributed_joules=15.0,
             parts={Part("container", "web"): 40.0, Part("container", "db"): 10.0, Part("encoder", "quick-1"): 25.0},
+            workloads={Part("workload", "/docker/web"): 85.0}, outside_joules=5.0,
         )  # fmt: skip
         accounts.marginal.last = last
         accounts.marginal.ledger.add(last)
@@ -260,6 +261,7 @@ async def test_who_used_the_power_is_what_was_attributed(make_config: ConfigFact
     assert use.encoders == {"quick-1": 5.0}
     assert use.seconds == pytest.approx(5.0, abs=1e-5)
     assert use.watts == pytest.approx(40.0), "the parts make up the whole"
+    assert use.workloads_watts == pytest.approx(17.0), "all above idle power, but what no workload used"
     assert use.containers_watts is None, "whether containers were read was not recorded here"
     await history.close()
 

@@ -21,6 +21,7 @@ from tests.support.dashboard import (
 )
 from wattview.model import EncoderStatus, HistorySeries, ProbeStatus, WallPower
 from wattview.tui.plots.graph import Graph
+from wattview.tui.screens.overview import power_series
 from wattview.tui.widgets.host import cores_and_bar, levels
 from wattview.tui.widgets.power_now import PowerNow
 
@@ -209,6 +210,25 @@ async def test_who_used_the_power_is_stacked_and_its_legend_has_the_figures(daem
         text = screen_text(pilot.app)
         for part in ("containers 10.0", "encoders 6.0", "rest 4.0", "idle 22.0 ±0.6 W, by baseline"):
             assert part in text
+
+
+async def test_workloads_that_are_no_containers_are_a_layer_of_their_own(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(0.0, power_use=power_use(0.0, workloads_watts=19.0))
+    async with opened(daemon, (160, 40)) as pilot:
+        await until(pilot, lambda: "others 3.0" in screen_text(pilot.app))
+        assert "rest 1.0" in screen_text(pilot.app)
+        total, *layers = power_series(pilot.app.picture)
+        await until(pilot, lambda: pilot.app.trends["others",])
+        assert [one.tone for one in layers] == ["layer0", "layer1", "layer2", "layer3", "layer4"]
+        assert sum(one.points[-1][1] for one in layers) == pytest.approx(total.points[-1][1])
+
+
+async def test_the_parts_are_stacked_too_where_each_has_its_share_of_idle_power(daemon: ScriptedDaemon) -> None:
+    use = power_use(0.0, idle_watts=None, includes_idle=True, containers_watts=30.0, unattributed_watts=6.0)
+    daemon.now = snapshot(0.0, power_use=use)
+    async with opened(daemon, (160, 40)) as pilot:
+        await until(pilot, lambda: "containers 30.0" in screen_text(pilot.app))
+        assert [one.tone for one in power_series(pilot.app.picture)[1:]] == ["layer1", "layer2", "layer4"]
 
 
 async def test_until_idle_power_is_known_the_reason_is_said(daemon: ScriptedDaemon) -> None:

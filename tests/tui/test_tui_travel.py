@@ -137,6 +137,7 @@ async def test_the_stack_begins_with_what_the_history_has(past: ScriptedDaemon) 
         "wattview_unattributed_power_watts": 4.0,
         'wattview_container_power_watts{name="a"}': 5.0,
         'wattview_container_power_watts{name="b"}': 6.0,
+        "wattview_workloads_outside_power_watts": 1.5,
     }
     past.series = [HistorySeries(name, [(t, watts) for t in times]) for name, watts in names.items()]
     past.now = snapshot(power_use=power_use(0.0))
@@ -145,6 +146,7 @@ async def test_the_stack_begins_with_what_the_history_has(past: ScriptedDaemon) 
         await until(pilot, lambda: len(trends["idle",]) > 60)
         assert trends["containers",][0] == (times[0], 11.0)
         assert trends["encoders",][0] == (times[0], 0.0)
+        assert (trends["others",][0], trends["rest",][0]) == ((times[0], 2.5), (times[0], 1.5))
         assert trends["used",][0] == (times[0], 35.0)
 
 

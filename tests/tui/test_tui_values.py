@@ -161,7 +161,7 @@ def test_the_scale_holds_every_value_and_stands_still_for_small_changes(values: 
 def test_layers_of_a_stack_share_the_height_as_they_share_the_sum(columns: list[list[float]]) -> None:
     rows, top = 10, 80.0
     canvas = canvas_of(rows, (len(columns) + 1) // 2)
-    layers: list[list[float | None]] = [[column[index] for column in columns] for index in range(4)]
+    layers: dict[int, list[float | None]] = {index: [column[index] for column in columns] for index in range(4)}
     stack(layers, top, canvas)
     for x, column in enumerate(columns):
         bits = DOTS[0][x % 2] | DOTS[1][x % 2] | DOTS[2][x % 2] | DOTS[3][x % 2]
@@ -174,7 +174,7 @@ def test_layers_of_a_stack_share_the_height_as_they_share_the_sum(columns: list[
 
 def test_a_stack_is_drawn_only_where_every_layer_is_known() -> None:
     canvas = canvas_of(2, 1)
-    stack([[1.0, 1.0], [1.0, None], [1.0, 1.0], [1.0, 1.0]], 4.0, canvas)
+    stack({0: [1.0, 1.0], 1: [1.0, None], 3: [1.0, 1.0]}, 4.0, canvas)
     right = DOTS[0][1] | DOTS[1][1] | DOTS[2][1] | DOTS[3][1]
     assert all(mask & right == 0 for row in canvas.masks for mask in row)
     assert any(mask for row in canvas.masks for mask in row)

@@ -179,6 +179,7 @@ TrendQuantity = Literal[
     "containers",
     "encoders",
     "unattributed",
+    "outside",
     "memory",
     "bandwidth_in",
     "utilization",

@@ -107,7 +107,8 @@ def power_use(moment: SampleIndex, facts: SampleIndex) -> PowerUse | None:
     """Attribution. The total is the sum of its parts, as attribution conserves energy."""
     containers, encoders = "wattview_container_power_watts", "wattview_encoder_power_watts"
     idle, rest, method = "wattview_idle_power_watts", "wattview_unattributed_power_watts", "wattview_idle_power_info"
-    read = moment.of(containers, encoders, idle, rest, method)
+    outside = "wattview_workloads_outside_power_watts"
+    read = moment.of(containers, encoders, idle, rest, outside, method)
     if not read.get(rest):
         return None
     # While idle power was not known, nothing was recorded of it, and the other figures included it.
@@ -115,17 +116,19 @@ def power_use(moment: SampleIndex, facts: SampleIndex) -> PowerUse | None:
     idle_watts = idle_sample.value if idle_sample is not None else None
     by_encoder = {one.labels.get("stream", ""): one.value for one in read.get(encoders, ())}
     in_containers = sum(one.value for one in read.get(containers, ()))
+    attributed = in_containers + sum(by_encoder.values()) + rest_sample.value
     known = engine(moment, facts) is not None
     how = next((one.labels.get("method", "") for one in read.get(method, ())), "")
     return PowerUse(
         time=rest_sample.time,
         seconds=rest_sample.time - rest_sample.before[0] if rest_sample.before is not None else 0.0,
-        watts=(idle_watts or 0.0) + in_containers + sum(by_encoder.values()) + rest_sample.value,
+        watts=(idle_watts or 0.0) + attributed,
         idle_watts=idle_watts,
         idle_method=next((method for method in get_args(IdleMethod) if method == how), None),
         containers_watts=in_containers if known else None,
         encoders_watts=sum(by_encoder.values()),
         unattributed_watts=rest_sample.value,
+        workloads_watts=None if not read.get(outside) else attributed - read[outside][0].value,
         encoders=by_encoder,
         includes_idle=idle_watts is None,
         reason="" if idle_watts is not None else "idle power was not known then",

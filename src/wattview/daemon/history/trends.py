@@ -31,6 +31,7 @@ KEPT: Mapping[tuple[TrendKind, TrendQuantity], Kept] = {
     ("machine", "containers"): Kept("wattview_container_power_watts", summed=True),
     ("machine", "encoders"): Kept("wattview_encoder_power_watts", summed=True),
     ("machine", "unattributed"): Kept("wattview_unattributed_power_watts"),
+    ("machine", "outside"): Kept("wattview_workloads_outside_power_watts"),
     ("wall", "power"): Kept("wattview_wall_power_watts"),
     ("zone", "power"): Kept("rapl_power_watts", ("package", "zone")),
     ("gpu", "power"): Kept("wattview_gpu_power_watts", ("uuid",)),

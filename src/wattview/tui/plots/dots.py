@@ -7,14 +7,15 @@ that a stack is read without colour.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of the Unicode braille patterns (U+2800 …), by row from the top and column."""
 
-PATTERNS = ("⠅", "⣿", "⢕", "⠭")
-"""The dots of a stack's layers, from the bottom: sparse, full, checkered, lined."""
+PATTERNS = ("⠅", "⣿", "⢕", "⡇", "⠭")
+"""The dots of a stack's layers, from the bottom: sparse, full, checkered, upright, lined."""
 
 
 class Canvas(NamedTuple):
@@ -65,16 +66,17 @@ def line(values: list[float | None], top: float, canvas: Canvas, tone: str) -> N
         before = y
 
 
-def stack(layers: list[list[float | None]], top: float, canvas: Canvas) -> None:
-    """Layers upon each other, each with its own pattern and tone (``layer0`` …), wherever all of them are known.
+def stack(layers: Mapping[int, list[float | None]], top: float, canvas: Canvas) -> None:
+    """Layers upon each other, by the number of their pattern and tone (``layer0`` …), wherever all of them are known.
 
     A cell bears the tone of the layer that has the most of it.
     """
     rows = len(canvas.masks)
-    heights = [_heights(column, top, 4 * rows) for column in zip(*layers, strict=True)]
+    numbers = tuple(layers)
+    heights = [_heights(column, top, 4 * rows) for column in zip(*layers.values(), strict=True)]
     for x in range((len(heights) + 1) // 2):
         pair = heights[2 * x], heights[2 * x + 1] if 2 * x + 1 < len(heights) else None
-        for y, (mask, drawn, layer) in enumerate(_cells(pair, rows)):
+        for y, (mask, drawn, layer) in enumerate(_cells(pair, rows, numbers)):
             if drawn:
                 canvas.masks[y][x] = canvas.masks[y][x] & ~drawn | mask
             if layer is not None:
@@ -86,7 +88,9 @@ Heights = tuple[int, ...]
 
 
 @lru_cache(maxsize=2048)
-def _cells(pair: tuple[Heights | None, Heights | None], rows: int) -> list[tuple[int, int, int | None]]:
+def _cells(
+    pair: tuple[Heights | None, Heights | None], rows: int, numbers: tuple[int, ...]
+) -> list[tuple[int, int, int | None]]:
     """One column of cells, from the heights in its two columns of dots (None: unknown): of each cell the dots that are
     set, those that were decided on, and the layer that has the most. From one picture to the next most columns stay as
     they are, or move by one."""
@@ -101,10 +105,10 @@ def _cells(pair: tuple[Heights | None, Heights | None], rows: int) -> list[tuple
                 bit = DOTS[row][side]
                 drawn |= bit
                 dot = 4 * (rows - y) - 1 - row
-                layer = next((index for index, height in enumerate(heights) if dot < height), None)
+                layer = next((number for number, height in zip(numbers, heights, strict=True) if dot < height), None)
                 if layer is not None:
                     counts[layer] += 1
-                    mask |= (ord(PATTERNS[layer % len(PATTERNS)]) - 0x2800) & bit
+                    mask |= (ord(PATTERNS[layer]) - 0x2800) & bit
         cells.append((mask, drawn, min(counts, key=lambda layer: (-counts[layer], layer)) if counts else None))
     return cells
 

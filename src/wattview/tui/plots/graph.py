@@ -29,7 +29,7 @@ GUTTER = 7
 
 class Series(NamedTuple):
     """One line of a graph. ``tone`` is a colour class of the graph: ``area``, a line ``a`` or ``series0`` …
-    ``series5``, or ``layer0`` to ``layer3`` of a stack, from the bottom, which is drawn over the area. ``letter``
+    ``series5``, or ``layer0`` to ``layer4`` of a stack, from the bottom, which is drawn over the area. ``letter``
     stands at a line's newest value."""
 
     points: Iterable[Point]
@@ -49,7 +49,8 @@ class Graph(Widget):
         & > .graph--layer0 { color: $muted; }
         & > .graph--layer1 { color: $primary; }
         & > .graph--layer2 { color: $accent; }
-        & > .graph--layer3 { color: $secondary; }
+        & > .graph--layer3 { color: $series2; }
+        & > .graph--layer4 { color: $secondary; }
         & > .graph--grid { color: $border-blurred; }
         & > .graph--scale { color: $muted; }
         & > .graph--window { background: $panel; }
@@ -66,6 +67,7 @@ class Graph(Widget):
             "layer1",
             "layer2",
             "layer3",
+            "layer4",
             *SERIES,
             "grid",
             "scale",
@@ -177,7 +179,7 @@ class Graph(Widget):
                       for values, tone, letter in curves]  # fmt: skip
         reach = self.top - self.bottom
         canvas = canvas_of(rows, cells)
-        layers = [values for values, tone, _ in curves if tone.startswith("layer")]
+        layers = {int(tone[5:]): values for values, tone, _ in curves if tone.startswith("layer")}
         curves = [curve for curve in curves if not curve[1].startswith("layer")]
         if curves and curves[0][1] == "area":
             fill(curves[0][0], reach, canvas)

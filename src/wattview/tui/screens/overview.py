@@ -34,7 +34,7 @@ TABLES_SHARE = 0.45
 """Largest share of the screen's height for the tables; the graphs get the rest."""
 
 
-LAYER_STYLES = ("$muted", "$primary", "$accent", "$secondary")
+LAYER_STYLES = ("$muted", "$primary", "$accent", "$series2", "$secondary")
 """The styles of the graph's layers in its legend."""
 
 HISTORY_STEP_SECONDS = 5.0
@@ -190,10 +190,10 @@ def power_title(use: PowerUse | None, width: int) -> Content:
     wide = width >= 76
     parts: list[str | tuple[str, str]] = ["Power, 5 min: " if wide else ""]
     for index, (name, watts) in enumerate(parts_of(use)):
-        if watts is None and use.includes_idle:
+        if watts is None:
             continue
         swatch = PATTERNS[index] * (2 if wide else 1)
-        short = name if wide else name[:4] if name != "encoders" else "enc"
+        short = name if wide else {"encoders": "enc", "others": "oth"}.get(name, name[:4])
         parts += [(swatch, LAYER_STYLES[index]), f" {short} {number(watts, 1 if wide else 0)}{'  ' if wide else ' '}"]
     return Content.assemble(*parts, "W")
 
@@ -208,4 +208,5 @@ def power_series(picture: Picture) -> list[Series]:
     used = trends["used",]
     first = used[0][0] if used else float("inf")
     total = [*(point for point in trends["power",] if point[0] < first), *used]
-    return [Series(total), *(Series(trends[name,], f"layer{i}") for i, (name, _) in enumerate(parts_of(use)))]
+    layers = [Series(trends[name,], f"layer{i}") for i, (name, watts) in enumerate(parts_of(use)) if watts is not None]
+    return [Series(total), *layers]

@@ -19,7 +19,8 @@ PART_SECONDS = 150.0
 AHEAD_SECONDS = 150.0
 """How far beyond a past moment data is loaded, so that playback does not query for each picture."""
 
-_MACHINE: tuple[TrendQuantity, ...] = ("power", "energy", "cpu", "idle", "unattributed", "containers", "encoders")
+_MACHINE: tuple[TrendQuantity, ...] = ("power", "energy", "cpu", "idle", "unattributed", "outside", "containers",
+                                       "encoders")  # fmt: skip
 _PARTS: tuple[tuple[TrendKind, TrendQuantity], ...] = (
     ("container", "cpu"), ("container", "power"), ("workload", "cpu"), ("workload", "power"),
     ("stream", "bandwidth_in"), ("stream", "power"), ("gpu", "power"),
@@ -76,7 +77,10 @@ async def backfill(client: Client, moment: float, ahead: float = 0.0) -> TrendBa
     for name in ("containers", "encoders"):
         known = dict(points[name,])
         points[name,] = [(at, known.get(at, 0.0)) for at in shared]
-    parts = [dict(points[name,]) for name in ("idle", "containers", "encoders", "rest")]
+    outside = dict(points.pop(("outside",)))
+    unattributed, points["rest",] = points["rest",], [(at, outside.get(at, watts)) for at, watts in points["rest",]]
+    points["others",] = [(at, max(0.0, watts - outside[at])) for at, watts in unattributed if at in outside]
+    parts = [dict(points[name,]) for name in ("idle", "containers", "encoders", "others", "rest")]
     points["used",] = [(at, sum(part.get(at, 0.0) for part in parts)) for at in shared]
     for trend in (trend for found in parts_of_it for trend in found):
         # Of all but GPUs, power is the second figure.

@@ -110,8 +110,8 @@ class _PartTrends:
         return points
 
 
-HOST_FIGURES = ("power", "joules", "used", "idle", "containers", "encoders", "rest", "cpu", "memory", "receive",
-                "transmit")  # fmt: skip
+HOST_FIGURES = ("power", "joules", "used", "idle", "containers", "encoders", "others", "rest", "cpu", "memory",
+                "receive", "transmit")  # fmt: skip
 FIGURES = {
     "": HOST_FIGURES,
     "container": ("", "power", "memory", "receive", "transmit"),
@@ -155,7 +155,7 @@ def _host_figures(snapshot: Snapshot) -> tuple[float | None, ...]:
         machine.watts if machine is not None else None,
         machine.joules_total if machine is not None else None,
         use.watts if use is not None and use.unattributed_watts is not None else None,
-        *((watts for _, watts in parts_of(use)) if use is not None else (None,) * 4),
+        *((watts for _, watts in parts_of(use)) if use is not None else (None,) * 5),
         *((host.cpu_percent, host.memory_used_bytes, *traffic(host.nics)) if host is not None else (None,) * 4),
     )
 
@@ -168,12 +168,18 @@ def traffic(nics: Sequence[Nic]) -> tuple[float | None, float | None]:
 
 
 def parts_of(use: PowerUse) -> tuple[tuple[str, float | None], ...]:
-    """Attributed power, from the bottom of a stack to its top. The parts sum to ``use.watts``."""
+    """Attributed power, from the bottom of a stack to its top. The parts that are known sum to ``use.watts``."""
+    others, rest = None, use.unattributed_watts
+    if use.workloads_watts is not None and rest is not None:
+        of_workloads = use.workloads_watts - (use.containers_watts or 0.0) - (use.encoders_watts or 0.0)
+        others = min(max(of_workloads, 0.0), rest)
+        rest -= others
     return (
         ("idle", use.idle_watts),
         ("containers", use.containers_watts),
         ("encoders", use.encoders_watts),
-        ("rest", use.unattributed_watts),
+        ("others", others),
+        ("rest", rest),
     )
 
 
