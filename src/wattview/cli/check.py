@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import httpx
+
 from wattview.cli import terminal as term
-from wattview.cli.terminal import json_text
+from wattview.cli.attach import socket_url
+from wattview.client import Client
 from wattview.config import Config
+from wattview.daemon.exporters.check import check_all
+from wattview.daemon.exporters.endpoints import targets
 from wattview.model import ExporterHealth, grouped_reasons
 
 
@@ -13,31 +20,14 @@ async def check_exporters(config: Config, as_json: bool, timeout_seconds: float,
 
     If they require a password or certificate, the daemon checks them instead, which needs neither.
     """
-    import httpx
-
-    from wattview.daemon.exporters.check import check_all
-    from wattview.daemon.exporters.endpoints import targets
-
     if config.daemon.web_config_file:
-        checked = await _asked(config)
+        async with Client(socket_url(config)) as client:
+            checked = await client.exporters()
     else:
         async with httpx.AsyncClient(trust_env=False, timeout=timeout_seconds) as http:
             checked = await check_all(http, await targets(config), timeout_seconds)
-    if as_json:
-        term.say(json_text(checked))
-    else:
-        _print_health(checked, debug)
-        if not any(one.reachable or one.taken_by for one in checked):
-            term.say("no exporter answers; start the daemon with: wattview up")
+    term.say_found(checked, as_json, partial(_print_health, debug=debug))
     return all(one.healthy for one in checked)
-
-
-async def _asked(config: Config) -> list[ExporterHealth]:
-    from wattview.cli.attach import socket_url
-    from wattview.client import Client
-
-    async with Client(socket_url(config)) as client:
-        return await client.exporters()
 
 
 def _print_health(checked: list[ExporterHealth], debug: bool) -> None:
@@ -57,3 +47,5 @@ def _print_health(checked: list[ExporterHealth], debug: bool) -> None:
     term.say(term.table(header, rows, right=frozenset({3, 4, 5})))
     for names, reason in grouped_reasons(one for one in checked if debug or one.state != "healthy"):
         term.say(term.wrap(f"{names}: {reason}"))
+    if not any(one.reachable or one.taken_by for one in checked):
+        term.say("no exporter answers; start the daemon with: wattview up")

@@ -6,7 +6,6 @@ import click
 
 from wattview.cli import terminal as term
 from wattview.cli.attach import answers, socket_url
-from wattview.cli.terminal import json_text
 from wattview.client import Client, ClientError
 from wattview.config import Config
 from wattview.config.loading import flatten
@@ -26,10 +25,7 @@ async def run_doctor(config: Config, as_json: bool, alone: bool, meters: str | N
         from wattview.daemon.doctor import examine_alone
 
         findings = await examine_alone(config)
-    if as_json:
-        term.say(json_text(findings))
-    else:
-        _print_findings(findings)
+    term.say_found(findings, as_json, _print_findings)
     return all(finding.state in ("works", "absent") for finding in findings)
 
 

@@ -15,7 +15,6 @@ from wattview.analysis.sweeps.gate import gate
 from wattview.analysis.sweeps.gate_bounds import BoundError, parse_bound
 from wattview.cli import terminal as term
 from wattview.cli.results.source import ResultsSource, named_runs, source_of
-from wattview.cli.terminal import json_text
 from wattview.config import Config
 from wattview.decoding import Explained
 from wattview.foreign_text import one_line
@@ -63,10 +62,7 @@ def run_gate(
         wrong = error if isinstance(error, click.ClickException) else click.ClickException(str(error))
         wrong.exit_code = WRONG  # type: ignore[misc]
         raise wrong from None
-    if as_json:
-        term.say(json_text(report))
-    else:
-        _print(report)
+    term.say_found(report, as_json, _print)
     return STATUS[report.verdict]
 
 

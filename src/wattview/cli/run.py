@@ -92,7 +92,7 @@ async def run_scenarios(client: Client, request: RunRequest, as_json: bool) -> b
         term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it has no results'}"), err=True)
         return False
     result = await client.result(run.results_id)
-    print_result(result, as_json)
+    term.say_found(result, as_json, print_result)
     if not as_json:
         for line in headline(result):
             term.say(term.strong(term.wrap(line, "")))

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -18,6 +18,8 @@ import msgspec
 from wattview.decoding import Explained
 from wattview.foreign_text import clean, json_escaped, one_line
 from wattview.model.quantities import Quantity
+
+T = TypeVar("T")
 
 UNKNOWN = "—"
 
@@ -39,6 +41,14 @@ _CODES = {
 def say(text: str = "", *, err: bool = False) -> None:
     """Prints lines, without any control sequences but our own colours. All output goes through it."""
     click.echo(coloured(text), err=err)
+
+
+def say_found(found: T, as_json: bool, show: Callable[[T], None]) -> None:
+    """Prints what was found, as JSON or by ``show``."""
+    if as_json:
+        say(json_text(found))
+    else:
+        show(found)
 
 
 def write(path: Path, data: bytes) -> None:

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from wattview.analysis.results import is_baseline
 from wattview.cli import terminal as term
 from wattview.cli.run import followed
-from wattview.cli.terminal import json_text
 from wattview.client import Client
 from wattview.model import RunRequest, Scenario, ScenarioResult
 from wattview.model.power_sources import is_estimate
@@ -75,7 +74,7 @@ async def capacity(client: Client, scenario: Scenario, baseline: float, most: in
                  f"{scenario.preset}, {term.duration(scenario.duration)} a step")  # fmt: skip
     limit = await limit_of(holds, most)
     if as_json:
-        term.say(json_text({"streams": limit, "most": most, "steps": steps}))
+        term.say(term.json_text({"streams": limit, "most": most, "steps": steps}))
     else:
         term.say(term.strong(verdict(limit, most, steps)))
     return limit > 0

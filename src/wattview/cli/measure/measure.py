@@ -168,7 +168,7 @@ async def measure(client: Client, config: Config, asked: MeasureRequest, json_fi
     if json_file is not None:
         await asyncio.to_thread(json_file.write_text, term.json_text(result) + "\n")
     with contextlib.redirect_stdout(sys.stderr):  # standard output belongs to the command
-        print_result(result, as_json=False)
+        print_result(result)
         for line in summary(result):
             term.say(term.strong(term.wrap(line, "")))
         if len(run.finished) < len(run.scenarios):

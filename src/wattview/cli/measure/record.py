@@ -66,7 +66,7 @@ async def record(client: Client, asked: Recording, as_json: bool) -> bool:
         term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)
         return False
     result = await client.result(run.results_id)
-    print_result(result, as_json)
+    term.say_found(result, as_json, print_result)
     if not as_json:
         _print_parts(result, asked)
     return run.state == "done"

@@ -20,7 +20,6 @@ from wattview.cli.attach import PATIENCE_SECONDS
 from wattview.cli.progress import progress_bars
 from wattview.cli.results.show import ShownSetting
 from wattview.cli.run import POLL_SECONDS
-from wattview.cli.terminal import json_text
 from wattview.client import Address, CallRefused, Client, ClientError
 from wattview.model import Run, RunRequest, RunResult
 from wattview.model.quantities import QUANTITIES
@@ -63,7 +62,7 @@ async def run_on(addresses: Sequence[Address], request: RunRequest, as_json: boo
             raise
         found = [await _result(*each) for each in zip(clients, names, ended, strict=True)]
     if as_json:
-        term.say(json_text({one.address: one.result for one in found}))
+        term.say(term.json_text({one.address: one.result for one in found}))
     else:
         print_machines(found, vmaf)
     for one in found:

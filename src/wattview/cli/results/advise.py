@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from wattview.analysis.sweeps.advice import AdviceTarget, advise
 from wattview.analysis.sweeps.confidence import level_text
 from wattview.cli import terminal as term
-from wattview.cli.terminal import json_text
 from wattview.model import Advice, Choice, RunResult
 
 MOST_REJECTED = 12
@@ -19,7 +18,7 @@ def print_advice(runs: Iterable[RunResult], target: AdviceTarget, objective: str
     scenarios = [scenario for run in runs for scenario in run.scenarios]
     advice = advise(scenarios, target, objective, machine)
     if as_json:
-        term.say(json_text(advice))
+        term.say(term.json_text(advice))
         return advice.best is not None
     term.say(term.wrap(advice.verdict, ""))
     if advice.choices:

@@ -58,7 +58,7 @@ def list_results(options: Options, as_json: bool) -> None:
     from wattview.cli.results.listing import print_list
     from wattview.cli.results.source import read_results
 
-    print_list(asyncio.run(read_results(options.config())), as_json)
+    term.say_found(asyncio.run(read_results(options.config())), as_json, print_list)
 
 
 @results.command("show")
@@ -77,7 +77,7 @@ def show_result(options: Options, id: str | None, as_json: bool) -> None:
     from wattview.cli.results.show import print_result
     from wattview.cli.results.source import read_result
 
-    print_result(asyncio.run(read_result(options.config(), id)), as_json)
+    term.say_found(asyncio.run(read_result(options.config(), id)), as_json, print_result)
 
 
 @results.command("plot")

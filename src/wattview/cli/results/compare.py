@@ -6,7 +6,6 @@ import click
 
 from wattview.analysis.sweeps.comparison import compare_runs
 from wattview.cli import terminal as term
-from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
 from wattview.model import Difference, Group, Pair, RunResult
 from wattview.model.quantities import QUANTITIES, Quantity
@@ -33,7 +32,7 @@ def print_comparison(first: RunResult, second: RunResult, as_json: bool = False)
             raise click.ClickException(f"run {run.id}: {run.error}")
     found = compare_runs(first, second)
     if as_json:
-        term.say(json_text(found))
+        term.say(term.json_text(found))
         return
     term.say(f"A is run {found.first} ({first.test_date}), B is run {found.second} ({second.test_date})")
     if found.baseline_watts is not None:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from wattview.analysis.sweeps.curve_words import PRICES
 from wattview.analysis.sweeps.rd_curves import QUALITIES, compare_curves
 from wattview.cli import terminal as term
-from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
 from wattview.model import Curve, CurveComparison, CurveDifference, CurvePair, CurvePoint, RunResult
 from wattview.model.quantities import QUANTITIES, Quantity, unknown_differences
@@ -17,10 +16,7 @@ def print_curves(runs: Iterable[RunResult], first: str, second: str, quality: st
     """Prints the differences, from all scenarios of these runs. True if there is one."""
     scenarios = [scenario for run in runs for scenario in run.scenarios]
     found = compare_curves(scenarios, first=first, second=second, quality=quality, machine=machine)
-    if as_json:
-        term.say(json_text(found))
-    else:
-        _print(found)
+    term.say_found(found, as_json, _print)
     return any(one.percent is not None for pair in found.pairs for one in pair.differences)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import click
 
 from wattview.analysis.sweeps.advice import AdviceTarget
+from wattview.cli import terminal as term
 from wattview.cli.results.source import named_runs, source_of
-from wattview.cli.terminal import json_text
 from wattview.config import Config
 from wattview.model import RunResult
 from wattview.report.tables import csv_text, rows_of
@@ -24,7 +24,7 @@ async def export(config: Config, ids: Sequence[str], kind: str, target: AdviceTa
 
             return html_report(runs, await power_curves(config, source.samples, runs), target).encode()
     if kind == "json":
-        return json_text(runs).encode() + b"\n"
+        return term.json_text(runs).encode() + b"\n"
     return csv_text(runs).encode() if kind == "csv" else _parquet(runs)
 
 

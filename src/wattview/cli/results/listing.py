@@ -8,7 +8,6 @@ from pathlib import Path
 from wattview.analysis.results import is_baseline
 from wattview.analysis.windows.remarks import NOT_IDLE, WITHIN_DRIFT
 from wattview.cli import terminal as term
-from wattview.cli.terminal import json_text
 from wattview.model import RunResult, ScenarioResult
 from wattview.model.power_sources import is_estimate
 
@@ -19,11 +18,8 @@ MOST_FLAG_CELLS = 40
 """Width of the flags: beyond it the reason for an unreadable file is cut."""
 
 
-def print_list(everything: list[RunResult], as_json: bool) -> None:
+def print_list(everything: list[RunResult]) -> None:
     """Newest first; one table that fits into 100 columns."""
-    if as_json:
-        term.say(json_text(everything))
-        return
     if not everything:
         term.say("no results yet; measure something with: wattview run")
         return

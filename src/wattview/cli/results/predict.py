@@ -6,14 +6,13 @@ from collections.abc import Iterable
 
 from wattview.analysis.sweeps.prediction import predict
 from wattview.cli import terminal as term
-from wattview.cli.terminal import json_text
 from wattview.model import PowerPrediction, Question, RunResult
 
 
 def print_prediction(runs: Iterable[RunResult], question: Question, as_json: bool) -> None:
     """Prints the prediction, from all scenarios of these runs. Raises NoData if there is none."""
     found = predict([scenario for run in runs for scenario in run.scenarios], question)
-    term.say(json_text(found) if as_json else _text(found, question))
+    term.say(term.json_text(found) if as_json else _text(found, question))
 
 
 def _text(found: PowerPrediction, question: Question) -> str:

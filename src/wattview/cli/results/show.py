@@ -11,7 +11,6 @@ from wattview.analysis.qoe import seen
 from wattview.analysis.results import is_baseline
 from wattview.analysis.sweeps.comparison import Repeats, repeats_of, setting_of
 from wattview.cli import terminal as term
-from wattview.cli.terminal import json_text
 from wattview.foreign_text import one_line
 from wattview.model import RunResult, ScenarioResult
 from wattview.model.power_sources import is_estimate
@@ -109,10 +108,7 @@ def lines_of_run(run: RunResult) -> list[ShownSetting]:
     return found
 
 
-def print_result(run: RunResult, as_json: bool) -> None:
-    if as_json:
-        term.say(json_text(run))
-        return
+def print_result(run: RunResult) -> None:
     term.say(one_line(f"run {run.id} · {run.test_date} · {run.status or 'status unknown'}"))
     if run.error:
         term.say(term.bad(run.error))
