@@ -13,10 +13,10 @@ from tests.conftest import ConfigFactory
 from tests.support.fake_nvml import FakeGpu, FakeNvml
 from tests.support.machine_tree import MachineTree
 from wattview.config import Config
+from wattview.config.node import NODE_COLLECTOR_LIST
 from wattview.probes import node
 from wattview.probes.gpu.families import families as gpu_families
 from wattview.probes.gpu.probe import GpuProbe
-from wattview.probes.node import COLLECTORS
 
 NODE_DEFAULT_COLLECTORS = (
     "arp bcache bcachefs bonding btrfs conntrack cpu cpufreq diskstats dmi edac entropy fibrechannel filefd "
@@ -80,8 +80,8 @@ NOT_OF_THIS_GPU = {"DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL", "DCGM_FI_DEV_VGPU_LICEN
 
 
 def test_the_collectors_of_node_exporter_are_there_and_on_or_off_as_in_it() -> None:
-    assert {entry.name for entry in COLLECTORS if entry.default} == set(NODE_DEFAULT_COLLECTORS.split())
-    assert {entry.name for entry in COLLECTORS if not entry.default} >= set(NODE_OPTIONAL_COLLECTORS.split())
+    assert {entry.name for entry in NODE_COLLECTOR_LIST if entry.default} == set(NODE_DEFAULT_COLLECTORS.split())
+    assert {entry.name for entry in NODE_COLLECTOR_LIST if not entry.default} >= set(NODE_OPTIONAL_COLLECTORS.split())
 
 
 def test_what_came_to_node_exporter_after_debians_is_there(

@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import ConfigFactory
 from tests.support.machine_tree import MachineTree
 from tests.support.node_exporter import Exposition
+from wattview.config.node import NODE_COLLECTOR_LIST
 from wattview.exposition import Family, render
 from wattview.probes import node
 from wattview.probes.node import ethtool, mountstats, netlink, pci_ids, pcidevice, tcpstat, xfrm
@@ -39,7 +40,7 @@ def collect(tree: MachineTree, make_config: ConfigFactory) -> Collect:
 
 
 def test_every_collector_can_be_switched_on(make_config: ConfigFactory) -> None:
-    optional = {entry.name for entry in node.COLLECTORS if not entry.default}
+    optional = {entry.name for entry in NODE_COLLECTOR_LIST if not entry.default}
     assert set(node.NodeProbe(make_config(f"node.enable={','.join(sorted(optional))}")).names) >= optional
 
 

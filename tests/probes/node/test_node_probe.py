@@ -10,9 +10,10 @@ import pytest
 from tests.conftest import ConfigFactory
 from tests.support.node_exporter import Exposition
 from wattview.config import NODE_COLLECTORS, Config, ConfigError
+from wattview.config.node import NODE_COLLECTOR_LIST, NodeCollector
 from wattview.exposition import Family, render
 from wattview.probes import node
-from wattview.probes.node import CollectorEntry, NodeProbe, UnknownCollector
+from wattview.probes.node import NodeProbe, UnknownCollector
 from wattview.probes.node.collector import Chosen, NoSource
 
 
@@ -40,14 +41,10 @@ class Missing(Good):
 
 @pytest.fixture
 def probe(monkeypatch: pytest.MonkeyPatch, make_config: ConfigFactory) -> NodeProbe:
-    entries = (
-        CollectorEntry("broken", Broken),
-        CollectorEntry("empty", Empty),
-        CollectorEntry("good", Good),
-        CollectorEntry("missing", Missing),
-        CollectorEntry("optional", Good, default=False),
-    )
-    monkeypatch.setattr(node, "COLLECTORS", entries)
+    kinds = {"broken": Broken, "empty": Empty, "good": Good, "missing": Missing, "optional": Good}
+    entries = tuple(NodeCollector(name, name, default=name != "optional") for name in kinds)
+    monkeypatch.setattr(node, "NODE_COLLECTOR_LIST", entries)
+    monkeypatch.setattr(node, "made", lambda _package, place, config: kinds[place](config))
     return NodeProbe(make_config())
 
 
@@ -120,7 +117,7 @@ def test_a_wrong_filter_in_the_settings_is_one_clear_line(make_config: ConfigFac
 
 
 def test_names_are_unique_and_are_those_that_the_settings_know() -> None:
-    names = [entry.name for entry in node.COLLECTORS]
+    names = [entry.name for entry in NODE_COLLECTOR_LIST]
     assert names == sorted(set(names))
     assert set(names) == NODE_COLLECTORS
 
@@ -156,5 +153,5 @@ def test_the_page_on_exporters_lists_every_collector_in_its_table() -> None:
     by_default, _, rest = page.partition("On by default:")[2].partition("Off by default. A")
     for text, default in ((by_default, True), (rest.partition("Permissions:")[0], False)):
         told = set(re.findall(r"`([a-z_0-9]+)`", text))
-        assert {entry.name for entry in node.COLLECTORS if entry.default is default} - told == set()
-        assert {entry.name for entry in node.COLLECTORS if entry.default is not default} & told == set()
+        assert {entry.name for entry in NODE_COLLECTOR_LIST if entry.default is default} - told == set()
+        assert {entry.name for entry in NODE_COLLECTOR_LIST if entry.default is not default} & told == set()

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Set
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Set
 
 from msgspec import Struct
 
@@ -24,19 +22,6 @@ from wattview.probes import made
 from wattview.probes.node.collector import Collector, NoSource
 
 log = logging.getLogger("wattview.node")
-
-
-class CollectorEntry(NamedTuple):
-    """One collector: node_exporter's name for it, its constructor, and whether it is on by default."""
-
-    name: str
-    make: Callable[[Config], Collector]
-    default: bool = True
-
-
-COLLECTORS: tuple[CollectorEntry, ...] = tuple(
-    CollectorEntry(one.name, partial(made, __name__, one.place), one.default) for one in NODE_COLLECTOR_LIST
-)
 
 
 class UnknownCollector(ValueError):
@@ -64,7 +49,9 @@ class NodeProbe:
 
     def __init__(self, config: Config) -> None:
         enabled = enabled_names(config)
-        self._collectors = {entry.name: entry.make(config) for entry in COLLECTORS if entry.name in enabled}
+        self._collectors: dict[str, Collector] = {
+            one.name: made(__name__, one.place, config) for one in NODE_COLLECTOR_LIST if one.name in enabled
+        }
         self._said: dict[str, str] = {}
 
     @property
@@ -114,12 +101,12 @@ class NodeProbe:
 def enabled_names(config: Config) -> frozenset[str]:
     """The collectors that the settings enable."""
     return frozenset(
-        ({entry.name for entry in COLLECTORS if entry.default} | config.node.enabled) - config.node.disabled
+        ({one.name for one in NODE_COLLECTOR_LIST if one.default} | config.node.enabled) - config.node.disabled
     )
 
 
 def _unknown(name: str) -> str:
-    if any(entry.name == name for entry in COLLECTORS):
+    if any(one.name == name for one in NODE_COLLECTOR_LIST):
         return f"collector {name!r} is switched off; switch it on with node.enable"
     return f"no collector is named {name!r}"
 

@@ -5,31 +5,26 @@ from __future__ import annotations
 import math
 import re
 
-from wattview.config import Config
 from wattview.exposition import Families, Family, labels
 from wattview.probes.lines import understood, value
-from wattview.probes.node.collector import Directories, Directory, NoSource
+from wattview.probes.node.collector import Directories, Directory, NoSource, of_sysfs
 
 _UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("kmgtpe")}
 
 
-class Bcachefs:
+@of_sysfs(Directories, "fs/bcachefs")
+def collector(directories: Directories) -> list[Family]:
     """``node_bcachefs_*{uuid}``; no data if no such filesystem is mounted."""
-
-    def __init__(self, config: Config) -> None:
-        self._filesystems = Directories(f"{config.paths.sysfs}/fs/bcachefs")
-
-    def collect(self) -> list[Family]:
-        found = self._filesystems.found()
-        if not found:
-            raise NoSource("no bcachefs is mounted")
-        families = Families()
-        for uuid, directory in found.items():
-            _filesystem(families, uuid, directory)
-            for name in directory.names():
-                if name.startswith("dev-"):
-                    _device(families, uuid, name.removeprefix("dev-"), directory, name)
-        return families.all()
+    found = directories.found()
+    if not found:
+        raise NoSource("no bcachefs is mounted")
+    families = Families()
+    for uuid, directory in found.items():
+        _filesystem(families, uuid, directory)
+        for name in directory.names():
+            if name.startswith("dev-"):
+                _device(families, uuid, name.removeprefix("dev-"), directory, name)
+    return families.all()
 
 
 def _filesystem(families: Families, uuid: str, directory: Directory) -> None:

@@ -7,7 +7,8 @@ from wattview.probes.lines import understood
 from wattview.probes.node.collector import of_file
 
 
-def families(data: bytes) -> list[Family]:
+@of_file("buddyinfo")
+def collector(data: bytes) -> list[Family]:
     """``node_buddyinfo_blocks{node,zone,size}``; size is the power of two of pages."""
     family = gauge("node_buddyinfo_blocks", "Count of free blocks according to size.")
     for node, zone, counts in buddyinfo(data):
@@ -26,6 +27,3 @@ def buddyinfo(data: bytes) -> list[tuple[str, str, list[int]]]:
         return fields[1].rstrip(","), fields[3], [int(field) for field in fields[4:]]
 
     return understood(data.decode("ascii", "replace").splitlines(), zone, "buddyinfo")
-
-
-collector = of_file("buddyinfo", families)

@@ -7,7 +7,8 @@ from wattview.probes.lines import understood
 from wattview.probes.node.collector import of_file
 
 
-def families(data: bytes) -> list[Family]:
+@of_file("cgroups")
+def collector(data: bytes) -> list[Family]:
     """``node_cgroups_*{subsys_name}``, from /proc/cgroups."""
     help_text = "Current cgroup number of the subsystem."
     count = gauge("node_cgroups_cgroups", help_text)
@@ -28,6 +29,3 @@ def proc_cgroups(data: bytes) -> list[tuple[str, int, int]]:
         return name, int(cgroups), int(enabled)
 
     return understood(data.decode("ascii", "replace").splitlines(), controller, "cgroups")
-
-
-collector = of_file("cgroups", families)

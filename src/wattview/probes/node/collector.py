@@ -8,12 +8,15 @@ import os
 import re
 import resource
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from functools import partial
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes.kernel_files import KernelFile, kept_below
 from wattview.probes.lines import pairs, shown
+
+T = TypeVar("T")
 
 
 class Collector(Protocol):
@@ -26,18 +29,28 @@ class Collector(Protocol):
     def collect(self) -> list[Family]: ...
 
 
-class _OfFile:
-    def __init__(self, path: str, families: Callable[[bytes], list[Family]], size: int) -> None:
-        self._file = KernelFile(path, size)
-        self._families = families
+class _OfSource(NamedTuple):
+    """A collector that is a function of its source."""
 
-    def collect(self) -> list[Family]:
-        return self._families(self._file.read())
+    collect: Callable[[], list[Family]]
 
 
-def of_file(name: str, families: Callable[[bytes], list[Family]], size: int = 4096) -> Callable[[Config], Collector]:
-    """A collector of one file of /proc: ``families`` are those of its content. ``size`` is its usual size."""
-    return lambda config: _OfFile(f"{config.paths.procfs}/{name}", families, size)
+def of_file(name: str, size: int = 4096) -> Callable[[Callable[[bytes], list[Family]]], Callable[[Config], Collector]]:
+    """Makes a collector of a function that gives the families of a file of /proc, by its content. ``size`` is the
+    file's usual size."""
+
+    def collector(families: Callable[[bytes], list[Family]], config: Config) -> Collector:
+        file = KernelFile(f"{config.paths.procfs}/{name}", size)
+        return _OfSource(lambda: families(file.read()))
+
+    return lambda families: partial(collector, families)
+
+
+def of_sysfs(
+    kind: Callable[..., T], path: str, *pattern: str
+) -> Callable[[Callable[[T], list[Family]]], Callable[[Config], Collector]]:
+    """The same of a function of a Directory, or of Directories, of /sys."""
+    return lambda families: lambda config: _OfSource(partial(families, kind(f"{config.paths.sysfs}/{path}", *pattern)))
 
 
 class NoSource(Exception):

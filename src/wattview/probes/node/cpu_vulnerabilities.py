@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, gauge, labels
 from wattview.probes.lines import value
-from wattview.probes.node.collector import Directory, NoSource
+from wattview.probes.node.collector import Directory, NoSource, of_sysfs
 
 # What the text begins with (Documentation/ABI/testing/sysfs-devices-system-cpu).
 _STATES = ("Not affected", "Vulnerable", "Mitigation", "Unknown")
 
 
-class CpuVulnerabilities:
+@of_sysfs(Directory, "devices/system/cpu/vulnerabilities")
+def collector(directory: Directory) -> list[Family]:
     """``node_cpu_vulnerabilities_info{codename,state,mitigation}``."""
-
-    def __init__(self, config: Config) -> None:
-        self._directory = Directory(f"{config.paths.sysfs}/devices/system/cpu/vulnerabilities")
-
-    def collect(self) -> list[Family]:
-        family = gauge(
-            "node_cpu_vulnerabilities_info",
-            "Details of each CPU vulnerability reported by sysfs. The value of the series is an int encoded state of "
-            "the vulnerability. The same state is stored as a string in the label",
-        )
-        for codename in self._directory.names():
-            known = value(self._directory.text(codename), vulnerability, "cpu/vulnerabilities")
-            if known is not None:
-                state, mitigation = known
-                family.add(1, labels(codename=codename, state=state, mitigation=mitigation))
-        if not family.samples:
-            raise NoSource("this kernel tells no vulnerabilities")
-        return [family]
+    family = gauge(
+        "node_cpu_vulnerabilities_info",
+        "Details of each CPU vulnerability reported by sysfs. The value of the series is an int encoded state of "
+        "the vulnerability. The same state is stored as a string in the label",
+    )
+    for codename in directory.names():
+        known = value(directory.text(codename), vulnerability, "cpu/vulnerabilities")
+        if known is not None:
+            state, mitigation = known
+            family.add(1, labels(codename=codename, state=state, mitigation=mitigation))
+    if not family.samples:
+        raise NoSource("this kernel tells no vulnerabilities")
+    return [family]
 
 
 def vulnerability(text: str) -> tuple[str, str]:

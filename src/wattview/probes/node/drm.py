@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, families_of, gauge, labels, rows
-from wattview.probes.node.collector import Directories, Directory
+from wattview.probes.node.collector import Directories, Directory, of_sysfs
 from wattview.probes.node.hwmon import chip_name
 
 # File of a card's device, name, help.
@@ -20,27 +19,23 @@ mem_info_vram_used node_drm_memory_vram_used_bytes  The used amount of VRAM in b
 """)
 
 
-class Drm:
+@of_sysfs(Directories, "class/drm", r"card[0-9]+")
+def collector(directories: Directories) -> list[Family]:
     """``node_drm_*{card}``: cards of the driver ``amdgpu``, the only one with these files. Missing values are left
     out."""
-
-    def __init__(self, config: Config) -> None:
-        self._cards = Directories(f"{config.paths.sysfs}/class/drm", r"card[0-9]+")
-
-    def collect(self) -> list[Family]:
-        info = gauge("node_drm_card_info", "Card information")
-        cards: list[tuple[str, Directory]] = []
-        for card, directory in self._cards.found().items():
-            if "DRIVER=amdgpu" not in (directory.text("device/uevent") or "").split():
-                continue
-            text = {
-                "card": card,
-                "memory_vendor": directory.text("device/mem_info_vram_vendor") or "",
-                "power_performance_level": directory.text("device/power_dpm_force_performance_level") or "",
-                "unique_id": directory.text("device/unique_id") or "",
-                "chip": chip_name(directory),
-                "vendor": "amd",
-            }
-            info.add(1, labels(**text))
-            cards.append((labels(card=card), directory))
-        return [info, *families_of(_TABLE, cards, lambda card, file: card.number(f"device/{file}"))]
+    info = gauge("node_drm_card_info", "Card information")
+    cards: list[tuple[str, Directory]] = []
+    for card, directory in directories.found().items():
+        if "DRIVER=amdgpu" not in (directory.text("device/uevent") or "").split():
+            continue
+        text = {
+            "card": card,
+            "memory_vendor": directory.text("device/mem_info_vram_vendor") or "",
+            "power_performance_level": directory.text("device/power_dpm_force_performance_level") or "",
+            "unique_id": directory.text("device/unique_id") or "",
+            "chip": chip_name(directory),
+            "vendor": "amd",
+        }
+        info.add(1, labels(**text))
+        cards.append((labels(card=card), directory))
+    return [info, *families_of(_TABLE, cards, lambda card, file: card.number(f"device/{file}"))]

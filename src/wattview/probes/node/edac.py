@@ -4,43 +4,38 @@ from __future__ import annotations
 
 import re
 
-from wattview.config import Config
 from wattview.exposition import Family, counter, labels
-from wattview.probes.node.collector import Directories, Directory
+from wattview.probes.node.collector import Directories, Directory, of_sysfs
 
 _ROW = re.compile(r"csrow[0-9]+")
 _CHANNEL = re.compile(r"ch([0-9]+)_ce_count")
 _KINDS = (("ce", "correctable"), ("ue", "uncorrectable"))
 
 
-class Edac:
+@of_sysfs(Directories, "devices/system/edac/mc", r"mc[0-9]+")
+def collector(directories: Directories) -> list[Family]:
     """``node_edac_*``; no samples without an EDAC driver."""
-
-    def __init__(self, config: Config) -> None:
-        self._controllers = Directories(f"{config.paths.sysfs}/devices/system/edac/mc", r"mc[0-9]+")
-
-    def collect(self) -> list[Family]:
-        controllers = self._controllers.found_or_none()
-        if not controllers:
-            return []
-        families = {}
-        for short, kind in _KINDS:
-            families[short] = counter(f"node_edac_{kind}_errors_total", f"Total {kind} memory errors.")
-            for where in ("csrow", "channel"):
-                families[f"{where}_{short}"] = counter(
-                    f"node_edac_{where}_{kind}_errors_total", f"Total {kind} memory errors for this {where}."
-                )
-        for name, directory in controllers.items():
-            controller = name.removeprefix("mc")
-            for short, _ in _KINDS:
-                families[short].add(directory.number(f"{short}_count"), labels(controller=controller))
-                # Errors whose row the controller does not know.
-                unknown = labels(controller=controller, csrow="unknown")
-                families[f"csrow_{short}"].add(directory.number(f"{short}_noinfo_count"), unknown)
-            for entry in directory.names():
-                if _ROW.fullmatch(entry):
-                    _row(families, directory, controller, entry)
-        return list(families.values())
+    controllers = directories.found_or_none()
+    if not controllers:
+        return []
+    families = {}
+    for short, kind in _KINDS:
+        families[short] = counter(f"node_edac_{kind}_errors_total", f"Total {kind} memory errors.")
+        for where in ("csrow", "channel"):
+            families[f"{where}_{short}"] = counter(
+                f"node_edac_{where}_{kind}_errors_total", f"Total {kind} memory errors for this {where}."
+            )
+    for name, directory in controllers.items():
+        controller = name.removeprefix("mc")
+        for short, _ in _KINDS:
+            families[short].add(directory.number(f"{short}_count"), labels(controller=controller))
+            # Errors whose row the controller does not know.
+            unknown = labels(controller=controller, csrow="unknown")
+            families[f"csrow_{short}"].add(directory.number(f"{short}_noinfo_count"), unknown)
+        for entry in directory.names():
+            if _ROW.fullmatch(entry):
+                _row(families, directory, controller, entry)
+    return list(families.values())
 
 
 def _row(families: dict[str, Family], directory: Directory, controller: str, row: str) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, families_of, gauge, labels, rows
-from wattview.probes.node.collector import Directories, Directory
+from wattview.probes.node.collector import Directories, Directory, of_sysfs
 
 _UNIMPLEMENTED = (1 << 64) - 1
 
@@ -33,22 +32,18 @@ _INFO = (
 _WITHOUT_0X = frozenset(("port_id", "port_name", "fabric_name"))
 
 
-class FibreChannel:
+@of_sysfs(Directories, "class/fc_host")
+def collector(directories: Directories) -> list[Family]:
     """``node_fibrechannel_*{fc_host}``. Counters are hexadecimal; an unsupported one reads as all ones."""
-
-    def __init__(self, config: Config) -> None:
-        self._hosts = Directories(f"{config.paths.sysfs}/class/fc_host")
-
-    def collect(self) -> list[Family]:
-        info = gauge("node_fibrechannel_info", "Non-numeric data from /sys/class/fc_host/<host>, value is always 1.")
-        hosts = self._hosts.found()
-        for host, directory in hosts.items():
-            values = {name: (directory.text(name) or "").strip() for name in _INFO}
-            for name in _WITHOUT_0X:
-                values[name] = values[name].removeprefix("0x")
-            info.add(1, labels(fc_host=host, **values))
-        counted = [(labels(fc_host=host), directory) for host, directory in hosts.items()]
-        return [info, *families_of(_TABLE, counted, _count)]
+    info = gauge("node_fibrechannel_info", "Non-numeric data from /sys/class/fc_host/<host>, value is always 1.")
+    hosts = directories.found()
+    for host, directory in hosts.items():
+        values = {name: (directory.text(name) or "").strip() for name in _INFO}
+        for name in _WITHOUT_0X:
+            values[name] = values[name].removeprefix("0x")
+        info.add(1, labels(fc_host=host, **values))
+    counted = [(labels(fc_host=host), directory) for host, directory in hosts.items()]
+    return [info, *families_of(_TABLE, counted, _count)]
 
 
 def _count(host: Directory, file: str) -> int | None:

@@ -10,7 +10,8 @@ from wattview.probes.node.collector import of_file
 _FILE_NR = re.compile(rb"^([0-9]{1,20})\s+[0-9]+\s+([0-9]{1,20})$", re.MULTILINE)
 
 
-def families(data: bytes) -> list[Family]:
+@of_file("sys/fs/file-nr")
+def collector(data: bytes) -> list[Family]:
     """``node_filefd_*``, from /proc/sys/fs/file-nr."""
     allocated, maximum = file_nr(data)
     return [
@@ -25,6 +26,3 @@ def file_nr(data: bytes) -> tuple[int, int]:
     if match is None:
         raise ValueError("file-nr: does not hold three numbers")
     return int(match[1]), int(match[2])
-
-
-collector = of_file("sys/fs/file-nr", families)

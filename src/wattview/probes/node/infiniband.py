@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from wattview.config import Config
 from wattview.exposition import Family, families_of, gauge, labels, rows
 from wattview.probes.lines import value
-from wattview.probes.node.collector import Directories, Directory
+from wattview.probes.node.collector import Directories, Directory, of_sysfs
 from wattview.probes.node.infiniband_counters import COUNTERS, IN_WORDS
 
 # Row of a port's own figures: name, help.
@@ -24,21 +23,17 @@ lifespan node_infiniband_lifespan_seconds
 """)
 
 
-class Infiniband:
+@of_sysfs(Directories, "class/infiniband")
+def collector(directories: Directories) -> list[Family]:
     """``node_infiniband_*{device,port}``; counters that an adapter lacks, or marks as N/A, are left out."""
-
-    def __init__(self, config: Config) -> None:
-        self._devices = Directories(f"{config.paths.sysfs}/class/infiniband")
-
-    def collect(self) -> list[Family]:
-        devices = self._devices.found()
-        ports: list[tuple[str, tuple[Directory, str]]] = []
-        info = gauge("node_infiniband_info", "Non-numeric data from /sys/class/infiniband/<device>, value is always 1.")
-        for device, directory in devices.items():
-            info.add(1, _device_labels(device, directory))
-            names = directory.names("ports")
-            ports += [(labels(device=device, port=port), (directory, f"ports/{port}")) for port in names]
-        return [info, *families_of(_PORT, ports, _figure), *families_of(COUNTERS, ports, _count)]
+    devices = directories.found()
+    ports: list[tuple[str, tuple[Directory, str]]] = []
+    info = gauge("node_infiniband_info", "Non-numeric data from /sys/class/infiniband/<device>, value is always 1.")
+    for device, directory in devices.items():
+        info.add(1, _device_labels(device, directory))
+        names = directory.names("ports")
+        ports += [(labels(device=device, port=port), (directory, f"ports/{port}")) for port in names]
+    return [info, *families_of(_PORT, ports, _figure), *families_of(COUNTERS, ports, _count)]
 
 
 def _figure(port: tuple[Directory, str], what: str) -> int | None:

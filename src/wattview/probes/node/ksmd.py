@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, named
-from wattview.probes.node.collector import Directory, NoSource
+from wattview.probes.node.collector import Directory, NoSource, of_sysfs
 
 # File, name, help (Documentation/admin-guide/mm/ksm.rst).
 _TABLE = (
@@ -24,18 +23,14 @@ _TABLE = (
 )  # fmt: skip
 
 
-class Ksmd:
+@of_sysfs(Directory, "kernel/mm/ksm")
+def collector(directory: Directory) -> list[Family]:
     """``node_ksmd_*``."""
-
-    def __init__(self, config: Config) -> None:
-        self._directory = Directory(f"{config.paths.sysfs}/kernel/mm/ksm")
-
-    def collect(self) -> list[Family]:
-        found = []
-        for file, name, help_text in _TABLE:
-            value = self._directory.number(file)
-            if value is not None:
-                found.append(named(f"node_ksmd_{name}", help_text, value / 1000 if name == "sleep_seconds" else value))
-        if not found:
-            raise NoSource("this kernel merges no pages")
-        return found
+    found = []
+    for file, name, help_text in _TABLE:
+        value = directory.number(file)
+        if value is not None:
+            found.append(named(f"node_ksmd_{name}", help_text, value / 1000 if name == "sleep_seconds" else value))
+    if not found:
+        raise NoSource("this kernel merges no pages")
+    return found

@@ -7,7 +7,8 @@ from wattview.probes import procfs
 from wattview.probes.node.collector import of_file
 
 
-def families(data: bytes) -> list[Family]:
+@of_file("loadavg")
+def collector(data: bytes) -> list[Family]:
     """``node_load1``, ``node_load5`` and ``node_load15``."""
     load1, load5, load15 = procfs.loadavg(data)
     return [
@@ -15,6 +16,3 @@ def families(data: bytes) -> list[Family]:
         gauge("node_load5", "5m load average.", load5),
         gauge("node_load15", "15m load average.", load15),
     ]
-
-
-collector = of_file("loadavg", families)

@@ -30,7 +30,8 @@ _V4_METHODS = (
 _METHODS = {"2": V2_METHODS, "3": V3_METHODS, "4": _V4_METHODS}
 
 
-def families(data: bytes) -> list[Family]:
+@of_file("net/rpc/nfs")
+def collector(data: bytes) -> list[Family]:
     """``node_nfs_*``; no data if the client is not loaded. A method that the kernel does not know reads 0."""
     lines = rpc_lines(data, {"net": 4, "rpc": 3})
     packets = counter("node_nfs_packets_total", "Total NFSd network packets (sent+received) by protocol type.")
@@ -73,6 +74,3 @@ def rpc_lines(data: bytes, columns: dict[str, int]) -> dict[str, Sequence[int | 
     found: dict[str, Sequence[int | None]] = {name: (None,) * count for name, count in columns.items()}
     found.update(understood(data.decode("ascii", "replace").splitlines(), numbers, "net/rpc"))
     return found
-
-
-collector = of_file("net/rpc/nfs", families)

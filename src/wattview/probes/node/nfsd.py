@@ -35,7 +35,8 @@ _V4_OPERATIONS = (
 _V4_NOT_SHOWN = frozenset(("PutPubFH", "PutRootFH"))
 
 
-def families(data: bytes) -> list[Family]:
+@of_file("net/rpc/nfsd")
+def collector(data: bytes) -> list[Family]:
     """``node_nfsd_*``; no data if the server is not loaded."""
     lines = rpc_lines(data, {"rc": 3, "fh": 1, "io": 2, "th": 1, "net": 4, "rpc": 5})
     # Since Linux 5.4 there is no read-ahead cache, and no line for it.
@@ -65,6 +66,3 @@ def _requests(lines: dict[str, Sequence[int | None]]) -> Family:
     if lines.get("wdeleg_getattr"):
         family.add(lines["wdeleg_getattr"][0], labels(proto="4", method="WdelegGetattr"))
     return family
-
-
-collector = of_file("net/rpc/nfsd", families)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from wattview.config import Config
 from wattview.exposition import Family, empty_families, labels, rows
 from wattview.probes import procfs
-from wattview.probes.node.collector import Directories, Directory
+from wattview.probes.node.collector import Directories, Directory, of_sysfs
 
 # nvme0n1, or nvme0c0n1 if several controllers share one namespace.
 _NAMESPACE = re.compile(r"nvme\d+(?:c\d+)?n(\d+)")
@@ -35,25 +34,21 @@ _INFO = {
 """Labels, and their files."""
 
 
-class Nvme:
+@of_sysfs(Directories, "class/nvme")
+def collector(directories: Directories) -> list[Family]:
     """``node_nvme_*{device}``; no data without such a controller."""
-
-    def __init__(self, config: Config) -> None:
-        self._devices = Directories(f"{config.paths.sysfs}/class/nvme")
-
-    def collect(self) -> list[Family]:
-        families = empty_families(_FAMILIES)
-        info, namespace, *sizes = families.values()
-        for device, directory in self._devices.found().items():
-            info.add(1, labels(device=device, **{label: _text(directory, file) for label, file in _INFO.items()}))
-            for entry in directory.names():
-                if match := _NAMESPACE.fullmatch(entry):
-                    state = directory.text(f"{entry}/ana_state") or "unknown"
-                    namespace.add(1, labels(device=device, nsid=match[1], ana_state=state))
-                    text = labels(device=device, nsid=match[1])
-                    for family, value in zip(sizes, namespace_sizes(directory, entry), strict=True):
-                        family.add(value, text)
-        return list(families.values())
+    families = empty_families(_FAMILIES)
+    info, namespace, *sizes = families.values()
+    for device, directory in directories.found().items():
+        info.add(1, labels(device=device, **{label: _text(directory, file) for label, file in _INFO.items()}))
+        for entry in directory.names():
+            if match := _NAMESPACE.fullmatch(entry):
+                state = directory.text(f"{entry}/ana_state") or "unknown"
+                namespace.add(1, labels(device=device, nsid=match[1], ana_state=state))
+                text = labels(device=device, nsid=match[1])
+                for family, value in zip(sizes, namespace_sizes(directory, entry), strict=True):
+                    family.add(value, text)
+    return list(families.values())
 
 
 def namespace_sizes(directory: Directory, namespace: str) -> tuple[int | None, int | None, int | None, int | None]:

@@ -7,38 +7,33 @@ from __future__ import annotations
 
 import re
 
-from wattview.config import Config
 from wattview.exposition import Families, Family, labels
 from wattview.probes.lines import integer
-from wattview.probes.node.collector import Directories, NoSource
+from wattview.probes.node.collector import Directories, NoSource, of_sysfs
 
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
 
-class Rapl:
+@of_sysfs(Directories, "class/powercap")
+def collector(directories: Directories) -> list[Family]:
     """``node_rapl_*_joules_total{index,path}``; no data if the counters do not exist or are for root only."""
-
-    def __init__(self, config: Config) -> None:
-        self._zones = Directories(f"{config.paths.sysfs}/class/powercap")
-
-    def collect(self) -> list[Family]:
-        families = Families()
-        counts: dict[str, int] = {}
-        for directory in self._zones.found().values():
-            zone = directory.text("name")
-            if zone is None:
-                continue
-            index, name = index_and_name(zone.strip(), counts)
-            try:
-                microjoules = integer(directory.read("energy_uj"), f"{directory.path}/energy_uj")
-            except PermissionError:
-                raise NoSource(f"{directory.path}/energy_uj is readable by root only") from None
-            except (FileNotFoundError, ValueError):
-                continue
-            full_name = f"node_rapl_{_NOT_IN_A_NAME.sub('_', name)}_joules_total"
-            text = labels(index=str(index), path=directory.path)
-            families.add(full_name, f"Current RAPL {name} value in joules", microjoules / 1e6, text)
-        return families.all()
+    families = Families()
+    counts: dict[str, int] = {}
+    for directory in directories.found().values():
+        zone = directory.text("name")
+        if zone is None:
+            continue
+        index, name = index_and_name(zone.strip(), counts)
+        try:
+            microjoules = integer(directory.read("energy_uj"), f"{directory.path}/energy_uj")
+        except PermissionError:
+            raise NoSource(f"{directory.path}/energy_uj is readable by root only") from None
+        except (FileNotFoundError, ValueError):
+            continue
+        full_name = f"node_rapl_{_NOT_IN_A_NAME.sub('_', name)}_joules_total"
+        text = labels(index=str(index), path=directory.path)
+        families.add(full_name, f"Current RAPL {name} value in joules", microjoules / 1e6, text)
+    return families.all()
 
 
 def index_and_name(zone: str, counts: dict[str, int]) -> tuple[int, str]:

@@ -13,7 +13,8 @@ _TABLE = rows("""
 """)
 
 
-def families(data: bytes) -> list[Family]:
+@of_file("schedstat", size=16384)
+def collector(data: bytes) -> list[Family]:
     """``node_schedstat_*{cpu}``; no data without CONFIG_SCHEDSTATS."""
     cpus = [
         (labels(cpu=cpu), (ran / 1e9, waited / 1e9, count)) for cpu, (ran, waited, count) in schedstat(data).items()
@@ -31,6 +32,3 @@ def schedstat(data: bytes) -> dict[str, tuple[int, int, int]]:
         return name.removeprefix("cpu"), (int(fields[6]), int(fields[7]), int(fields[8]))
 
     return dict(understood(data.decode("ascii", "replace").splitlines(), cpu, "schedstat"))
-
-
-collector = of_file("schedstat", families, size=16384)

@@ -8,7 +8,8 @@ from wattview.probes.node.collector import of_file
 from wattview.probes.node.interrupts import cpu_table
 
 
-def families(data: bytes) -> list[Family]:
+@of_file("softirqs", size=16384)
+def collector(data: bytes) -> list[Family]:
     """``node_softirqs_functions_total{cpu,type}``, from /proc/softirqs."""
     family = counter("node_softirqs_functions_total", "Softirq counts per CPU.")
     for kind, counts in softirqs(data).items():
@@ -28,6 +29,3 @@ def softirqs(data: bytes) -> dict[str, dict[str, int]]:
         return kind.strip(), {cpu: int(field) for cpu, field in zip(cpus, rest.split(), strict=True)}
 
     return dict(understood(lines, counted, "softirqs"))
-
-
-collector = of_file("softirqs", families, size=16384)

@@ -19,7 +19,8 @@ _COLUMNS: tuple[tuple[int, str, FamilyType, str], ...] = (
 _CPU_COLUMN = 12
 
 
-def families(data: bytes) -> list[Family]:
+@of_file("net/softnet_stat")
+def collector(data: bytes) -> list[Family]:
     """``node_softnet_*{cpu}``."""
     families = [Family(f"node_softnet_{name}", kind, help_text) for _, name, kind, help_text in _COLUMNS]
     for cpu, columns in softnet_stat(data):
@@ -42,6 +43,3 @@ def softnet_stat(data: bytes) -> list[tuple[int, list[int]]]:
         (columns[_CPU_COLUMN] if len(columns) > _CPU_COLUMN else number, columns[:_CPU_COLUMN])
         for number, columns in enumerate(understood(data.splitlines(), cpu, "net/softnet_stat"))
     ]
-
-
-collector = of_file("net/softnet_stat", families)

@@ -25,7 +25,8 @@ class SwapDevice(NamedTuple):
     priority: int
 
 
-def families(data: bytes) -> list[Family]:
+@of_file("swaps")
+def collector(data: bytes) -> list[Family]:
     """``node_swap_*{device,type}``."""
     return families_of(_TABLE, [(labels(device=one.device, type=one.type), one) for one in swaps(data)])
 
@@ -40,6 +41,3 @@ def swaps(data: bytes) -> list[SwapDevice]:
         return SwapDevice(name, kind, int(size) * 1024, int(used) * 1024, int(priority))
 
     return understood(data.decode("utf-8", "replace").splitlines(), device, "swaps")
-
-
-collector = of_file("swaps", families)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, gauge, labels
-from wattview.probes.node.collector import Directories
+from wattview.probes.node.collector import Directories, of_sysfs
 
 # File, name.
 _TABLE = (
@@ -19,22 +18,18 @@ _TABLE = (
 _INFO = ("options", "identity", "state", "status", "pretimeout_governor")
 
 
-class Watchdog:
+@of_sysfs(Directories, "class/watchdog")
+def collector(directories: Directories) -> list[Family]:
     """``node_watchdog_*{name}``."""
-
-    def __init__(self, config: Config) -> None:
-        self._timers = Directories(f"{config.paths.sysfs}/class/watchdog")
-
-    def collect(self) -> list[Family]:
-        timers = self._timers.found()
-        if not timers:
-            return []
-        families = [
-            gauge(f"node_watchdog_{name}", f"Value of /sys/class/watchdog/<watchdog>/{file}") for file, name in _TABLE
-        ]
-        info = gauge("node_watchdog_info", "Info of /sys/class/watchdog/<watchdog>")
-        for timer, directory in timers.items():
-            for family, (file, _) in zip(families, _TABLE, strict=True):
-                family.add(directory.number(file), labels(name=timer))
-            info.add(1, labels(name=timer, **{name: (directory.text(name) or "").strip() for name in _INFO}))
-        return [*families, info]
+    timers = directories.found()
+    if not timers:
+        return []
+    families = [
+        gauge(f"node_watchdog_{name}", f"Value of /sys/class/watchdog/<watchdog>/{file}") for file, name in _TABLE
+    ]
+    info = gauge("node_watchdog_info", "Info of /sys/class/watchdog/<watchdog>")
+    for timer, directory in timers.items():
+        for family, (file, _) in zip(families, _TABLE, strict=True):
+            family.add(directory.number(file), labels(name=timer))
+        info.add(1, labels(name=timer, **{name: (directory.text(name) or "").strip() for name in _INFO}))
+    return [*families, info]

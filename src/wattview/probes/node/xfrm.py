@@ -50,5 +50,5 @@ def xfrm_families(data: bytes) -> list[Family]:
     return [counter(f"node_xfrm_{name}_packets_total", help_text, counts.get(line)) for line, name, help_text in _TABLE]
 
 
-collector = of_file("net/xfrm_stat", xfrm_families)
+collector = of_file("net/xfrm_stat")(xfrm_families)
 """``node_xfrm_*_packets_total``; no data if the kernel keeps no such statistics."""

@@ -5,10 +5,9 @@ Lines and columns: fs/xfs/xfs_stats.c and https://xfs.org/index.php/Runtime_Stat
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, counter, described, labels
 from wattview.probes.lines import understood
-from wattview.probes.node.collector import Directories
+from wattview.probes.node.collector import Directories, of_sysfs
 
 # Line, then name and help of each exported column.
 _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
@@ -75,28 +74,22 @@ vnode_remove  Number of times vn_remove called for a filesystem.
 }
 
 
-class Xfs:
+# Its siblings are the sum of all filesystems and the settings.
+@of_sysfs(Directories, "fs/xfs", "(?!(?:stats|debug)$).+")
+def collector(directories: Directories) -> list[Family]:
     """``node_xfs_*{device}``; no samples if no such filesystem is mounted."""
-
-    def __init__(self, config: Config) -> None:
-        # Its siblings are the sum of all filesystems and the settings.
-        self._filesystems = Directories(f"{config.paths.sysfs}/fs/xfs", "(?!(?:stats|debug)$).+")
-
-    def collect(self) -> list[Family]:
-        filesystems = self._filesystems.found_or_none()
-        if not filesystems:
-            return []
-        families = {
-            name: counter(f"node_xfs_{name}_total", help_text)
-            for columns in _TABLE.values()
-            for name, help_text in columns
-        }
-        for device, directory in filesystems.items():
-            text = directory.text("stats/stats")
-            if text is not None:
-                for name, value in xfs_stats(text).items():
-                    families[name].add(value, labels(device=device))
-        return list(families.values())
+    filesystems = directories.found_or_none()
+    if not filesystems:
+        return []
+    families = {
+        name: counter(f"node_xfs_{name}_total", help_text) for columns in _TABLE.values() for name, help_text in columns
+    }
+    for device, directory in filesystems.items():
+        text = directory.text("stats/stats")
+        if text is not None:
+            for name, value in xfs_stats(text).items():
+                families[name].add(value, labels(device=device))
+    return list(families.values())
 
 
 def xfs_stats(text: str) -> dict[str, int]:

@@ -50,7 +50,8 @@ _TABLE = {
 _ZONE = re.compile(r"Node (\d+), zone\s+(\w+)")
 
 
-def families(data: bytes) -> list[Family]:
+@of_file("zoneinfo", size=32768)
+def collector(data: bytes) -> list[Family]:
     """``node_zoneinfo_*{node,zone}``. Figures of a whole node appear at its first zone, as in the kernel's file."""
     families = Families()
     for node, zone, fields, protection in zoneinfo(data):
@@ -85,6 +86,3 @@ def zoneinfo(data: bytes) -> list[tuple[str, str, dict[str, int], list[int]]]:
         elif field in _TABLE and not in_pagesets and value.isdecimal():
             found[-1][2].setdefault(field, int(value))
     return found
-
-
-collector = of_file("zoneinfo", families, size=32768)
