@@ -121,9 +121,9 @@ class BaseApp(App[str]):
         where = active_message_pump.get(None)
         if isinstance(error, WorkerFailed):
             cause, where = error.error, get_current_worker().node
-        if isinstance(cause, (NoMatches, NoScreen, MountError)) and isinstance(where, Widget) and where._pruning:
-            return
-        super()._handle_exception(error)
+        closing = isinstance(where, Widget) and (where._pruning or not self.is_running)
+        if not (closing and isinstance(cause, (NoMatches, NoScreen, MountError))):
+            super()._handle_exception(error)
 
     def get_screen(self, screen: Any, screen_class: Any = None) -> Any:
         """Textual treats a new screen as one that has missed a change of themes, and parses all style sheets again. It

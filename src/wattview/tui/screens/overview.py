@@ -37,6 +37,8 @@ TABLES_SHARE = 0.45
 LAYER_STYLES = ("$muted", "$primary", "$accent", "$series2", "$secondary")
 """The styles of the graph's layers in its legend."""
 
+SHORT_NAMES = {"containers": "cont", "encoders": "enc", "others": "oth"}
+
 HISTORY_STEP_SECONDS = 5.0
 """Default interval of the daemon's history, from which the graph's first points come."""
 
@@ -192,9 +194,8 @@ def power_title(use: PowerUse | None, width: int) -> Content:
     for index, (name, watts) in enumerate(parts_of(use)):
         if watts is None:
             continue
-        swatch = PATTERNS[index] * (2 if wide else 1)
-        short = name if wide else {"encoders": "enc", "others": "oth"}.get(name, name[:4])
-        parts += [(swatch, LAYER_STYLES[index]), f" {short} {number(watts, 1 if wide else 0)}{'  ' if wide else ' '}"]
+        said = f" {name} {number(watts, 1)}  " if wide else f"{SHORT_NAMES.get(name, name)} {number(watts, 0)} "
+        parts += [(PATTERNS[index] * (2 if wide else 1), LAYER_STYLES[index]), said]
     return Content.assemble(*parts, "W")
 
 
