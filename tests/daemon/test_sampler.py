@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import ConfigFactory
 from wattview.daemon import sampler
-from wattview.daemon.sampler import Sampler, Source
+from wattview.daemon.sampler import OneByOne, Sampler, Source
 from wattview.model import Fault, Reading
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.registry import ExporterView, ProbeEntry
@@ -55,7 +55,7 @@ def probe() -> ScriptedProbe:
 
 @pytest.fixture
 def source(probe: ScriptedProbe, make_config: ConfigFactory) -> Source:
-    return Source(ProbeEntry("demo", lambda config: probe, ()), make_config())
+    return Source(ProbeEntry("demo", lambda config: probe, ()), make_config(), OneByOne())
 
 
 async def test_askers_at_the_same_moment_share_one_reading(source: Source, probe: ScriptedProbe) -> None:
@@ -78,7 +78,7 @@ async def test_details_are_read_only_while_a_client_shows_them(
 
     probe = DetailedProbe()
     view = ExporterView("demo", lambda reading: [], detailed=True)
-    source = Source(ProbeEntry("demo", lambda config: probe, (view,)), make_config())
+    source = Source(ProbeEntry("demo", lambda config: probe, (view,)), make_config(), OneByOne())
     await source.read()
     await source.read(max_age=60, detailed=True)
     await source.read(max_age=60, detailed=True)
@@ -86,7 +86,7 @@ async def test_details_are_read_only_while_a_client_shows_them(
     assert told == [False, True, False], "a reading without details is not shared with who shows them"
     probe.gate.clear()
     begun.clear()
-    source = Source(ProbeEntry("demo", lambda config: probe, (view,)), make_config())
+    source = Source(ProbeEntry("demo", lambda config: probe, (view,)), make_config(), OneByOne())
     first = asyncio.create_task(source.read())
     await asyncio.to_thread(begun.wait)
     second = asyncio.create_task(source.read(detailed=True))
@@ -286,3 +286,26 @@ async def test_one_source_that_hangs_does_not_delay_another(make_config: ConfigF
         both.close()
     assert stuck.closed
     assert well.closed
+
+
+async def test_sources_that_are_asked_at_once_are_read_one_by_one(
+    make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampler, "ORDER_SECONDS", 10.0)
+    reading = threading.Lock()
+    alone: list[bool] = []
+
+    class LingeringProbe(ScriptedProbe):
+        def read(self) -> Reading:
+            alone.append(reading.acquire(blocking=False))
+            time.sleep(0.01)
+            reading.release()
+            return super().read()
+
+    entries = [ProbeEntry(name, lambda config: LingeringProbe(), ()) for name in "abc"]
+    several = Sampler(make_config(), entries)
+    try:
+        assert None not in await asyncio.gather(*(several.read_or_none(name, patience=10) for name in "abc"))
+    finally:
+        several.close()
+    assert alone == [True, True, True]

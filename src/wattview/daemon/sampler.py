@@ -1,9 +1,9 @@
 """The sampler: when each probe is read.
 
 Power is read by a clock, in its own thread. Everything else is read on request (a scrape, a dashboard, the history's
-tick); concurrent requests share one reading, and a reading younger than a request's ``max_age`` is reused. A source
-that hangs blocks only its own thread; a source that failed is not retried for a while. Failures are values: ``status``
-gives state and reason.
+tick); concurrent requests share one reading, and a reading younger than a request's ``max_age`` is reused. Several
+sources are read one by one; one that hangs blocks only its own thread. A source that failed is not retried for a while.
+Failures are values: ``status`` gives state and reason.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ by half a second would shift the ends of every window by as much."""
 PATIENCE_SECONDS = 5.0
 """How long a request waits for a source before it continues without it."""
 
+ORDER_SECONDS = 0.05
+"""How long a reading waits for the one of another source that began before it. Two at once take longer than one after
+the other: they hand Python's lock to each other at every file."""
+
 RETRY_SECONDS: dict[ProbeState, float] = {"absent": 15.0, "refused": 15.0, "broken": 2.0}
 """How long a failed source is not retried. ``wattview doctor`` ignores this."""
 
@@ -67,11 +71,24 @@ def until_tick(interval_seconds: float) -> float:
     return interval_seconds - time.monotonic() % interval_seconds
 
 
-class Source:
-    """One probe, read on demand in its own thread, with its last reading and its state."""
+class OneByOne:
+    """Lets a reading begin when the one before it has ended, or takes long."""
 
-    def __init__(self, entry: ProbeEntry, config: Config) -> None:
+    def __init__(self) -> None:
+        self._last: asyncio.Task[Any] | None = None
+
+    async def wait(self) -> None:
+        before, self._last = self._last, asyncio.current_task()
+        if before is not None and not before.done():
+            await asyncio.wait({before}, timeout=ORDER_SECONDS)
+
+
+class Source:
+    """One probe, read on demand in its own thread, with its last reading and its state. ``order`` is that of all."""
+
+    def __init__(self, entry: ProbeEntry, config: Config, order: OneByOne) -> None:
         self.entry = entry
+        self._order = order
         self.name = entry.name
         self.probe = entry.make(config)
         self._has_details = any(view.detailed for view in entry.views)
@@ -129,6 +146,7 @@ class Source:
         return None if self.latest is None else time.monotonic() - self.latest.monotonic
 
     async def _read(self, detailed: bool) -> Reading | SourceError:
+        await self._order.wait()
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
         read: Callable[..., Reading] = self.probe.read
@@ -221,7 +239,8 @@ class Sampler:
     """All sources of this machine, by name."""
 
     def __init__(self, config: Config, entries: Iterable[ProbeEntry] = REGISTRY) -> None:
-        self.sources: dict[str, Source] = {entry.name: Source(entry, config) for entry in entries if entry.used(config)}
+        order = OneByOne()
+        self.sources = {entry.name: Source(entry, config, order) for entry in entries if entry.used(config)}
         self._clock: PowerClock | None = None
         power = self.sources.get("power")
         if power is not None and isinstance(power.probe, PowerProbe):
