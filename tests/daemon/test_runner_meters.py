@@ -20,7 +20,7 @@ from wattview.daemon.lab.encoding.encoder_process import Pace, PaceMeter
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.encoding.viewers import StallMeter
 from wattview.daemon.lab.judging.scores import Quality, harmonic_mean
-from wattview.daemon.lab.run_progress import ProgressClock
+from wattview.daemon.lab.run_progress import JudgingSpeed, ProgressClock, duration_of, judging_speed
 from wattview.daemon.lab.scenario_check import Planned
 from wattview.daemon.lab.scenario_record import MeasuredWindow, Score, record_of, with_scores
 from wattview.daemon.lab.steadiness import Steadiness
@@ -32,7 +32,7 @@ from wattview.daemon.lab.window_trail import (
     read_trail,
     read_window,
 )
-from wattview.model import Rendition, Scenario, ScenarioRecord, TrailPoint, VideoEncoder
+from wattview.model import Rendition, Run, Scenario, ScenarioRecord, TrailPoint, VideoEncoder
 
 LADDER = Scenario(
     name="l",
@@ -369,6 +369,37 @@ def test_the_speed_of_a_comparison_is_learnt() -> None:
     progress.advance(1.0)
     progress.enter(1, "measuring")
     assert progress.now().remaining_seconds == pytest.approx(20 + 80, abs=2)
+
+
+def judged(*speeds: float | None) -> Run:
+    finished = [ScenarioRecord(name="w", judged_pixels_per_second=speed) for speed in speeds]
+    return Run(id="r", state="done", scenarios=[], started=0.0, finished=finished)
+
+
+def test_how_long_judging_takes_is_learnt_from_the_last_runs() -> None:
+    assert judging_speed([]) is None
+    assert judging_speed([judged(None)]) is None
+    assert judging_speed([judged(4e6, None), judged(2e6, 9e6)]) == JudgingSpeed(2e6, 4e6, 9e6)
+    long_ago = [judged(1.0)]
+    assert judging_speed([judged(*[3e6] * 15), judged(*[3e6] * 15), *long_ago]) == JudgingSpeed(3e6, 3e6, 3e6)
+
+
+def test_a_run_takes_from_its_fastest_to_its_slowest_judging() -> None:
+    work = Scenario(name="w", duration=30.0, warmup=5.0, cooldown=5.0, resolution="1000x1000", fps=25)
+    windows, compared = 40.0, 20.0 * 25 * 1e6
+    known = duration_of([work], 20.0, 0.0, JudgingSpeed(5e6, 10e6, 20e6))
+    assert known == pytest.approx([windows + compared / speed for speed in (10e6, 20e6, 5e6)], abs=3)
+    new = duration_of([work], 20.0, 0.0, None)
+    assert new.least_seconds == pytest.approx(windows, abs=3)
+    assert new.seconds > new.least_seconds
+    assert new.most_seconds is None
+    unjudged = duration_of([replace(work, quality=False)], 20.0, 0.0, None)
+    assert unjudged == pytest.approx([windows] * 3, abs=3)
+
+
+def test_a_warm_up_may_end_at_once_or_last_as_long_as_it_may() -> None:
+    work = Scenario(name="w", duration=30.0, warmup=5.0, cooldown=5.0, quality=False, steady=100.0)
+    assert duration_of([work], 20.0, 0.0, None) == pytest.approx([55.0, 40.0, 140.0], abs=3)
 
 
 # samples

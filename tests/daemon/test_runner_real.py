@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.conftest import ConfigFactory
 from tests.support import films
@@ -65,6 +66,20 @@ async def test_a_run_measures_a_baseline_and_a_stream_and_its_quality(bench: Ben
     assert encoder.frames > 20
     second = record(run_, "second idle")
     assert (second.bitrate, second.vmaf_score, second.pushed, second.encoders) == (None, None, None, None)
+
+
+async def test_how_long_a_run_takes_is_known_once_one_was_judged(bench: Bench) -> None:
+    again = RunRequest(scenarios=[replace(SHORT, duration=1.0)])
+    assert bench.runner.plan(again).most_seconds is None
+    began = time.monotonic()
+    done = await bench.run(*again.scenarios)
+    took = time.monotonic() - began
+    assert done.state == "done", done.error
+    plan = bench.runner.plan(again)
+    (speed,) = [one.judged_pixels_per_second for one in done.finished]
+    assert speed is not None
+    assert plan.least_seconds == plan.most_seconds == plan.seconds, "one was judged: it is all of the range"
+    assert SHORT.warmup + 1.0 + 30 * 320 * 180 / speed < plan.seconds < took + 3
 
 
 async def test_the_window_lies_between_its_two_marks_and_nothing_else_is_marked(bench: Bench) -> None:

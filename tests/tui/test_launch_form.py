@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from wattview.model import Rendition, RunRequest, Scenario, ScenarioPreset
+from wattview.model import Rendition, RunPlan, RunRequest, Scenario, ScenarioPreset
 from wattview.tui.runs import launch_form
 from wattview.tui.runs.launch_form import Form
 
@@ -85,6 +87,28 @@ def test_a_vmaf_model_may_be_chosen() -> None:
 def test_streams_may_be_thrown_away() -> None:
     assert scenarios(push="no")[0].push is False
     assert scenarios(push="yes")[0].push is True
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [
+        (None, None, "It takes about 1 min 40 s, until 12:01:"),  # a daemon that does not say
+        (98.0, 102.0, "It takes about 1 min 40 s, until 12:01:"),
+        (90.0, 260.0, "It takes 1 min 30 s to 4 min 20 s, as the last runs did, until 12:01 to 12:04:"),
+        (80.0, 95.0, "It takes 1 min 20 s to 1 min 35 s, as the last runs did, until 12:01:"),
+        (80.0, None, "It takes at least 1 min 20 s, until 12:01 or later:"),
+    ],
+)
+def test_the_preview_says_how_long_it_takes_as_far_as_that_is_known(
+    least: float | None, most: float | None, said: str
+) -> None:
+    request = form().request
+    assert request is not None
+    noon = time.mktime((2025, 6, 15, 12, 0, 0, 0, 0, -1))
+    plan = RunPlan(scenarios=request.scenarios, seconds=100.0, least_seconds=least, most_seconds=most)
+    preview = launch_form.preview(request, plan, noon)
+    assert said in preview
+    assert ("(how fast is not known here yet)" in preview) == (least is not None and most is None)
 
 
 @pytest.mark.parametrize(

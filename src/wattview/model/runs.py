@@ -163,7 +163,8 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     the worst stream. ``encoder_tool`` and ``quality_tool`` are the FFmpegs that encoded and compared, with their
     versions; ``pushed_to`` is the server's address. ``setting`` is the name before the repeat's number was appended.
     ``spatial_information`` and ``temporal_information`` are the largest SI and TI of the source's pictures (ITU-T
-    P.910), ``…_mean`` their means.
+    P.910), ``…_mean`` their means. ``judged_pixels_per_second`` is how fast the quality was judged: the pixels
+    compared by the time that took, with SI and TI where they were not known yet.
     """
 
     name: str
@@ -217,6 +218,7 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     temporal_information: float | None = None
     spatial_information_mean: float | None = None
     temporal_information_mean: float | None = None
+    judged_pixels_per_second: float | None = None
 
     @property
     def setting_name(self) -> str:

@@ -137,7 +137,7 @@ class RecordingRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ScenarioPreset(Struct, frozen=True, kw_only=True):
-    """A preset of the launch dialog: its title, request and approximate duration.
+    """A preset of the launch dialog: its title, request and duration, as in ``RunPlan``.
 
     ``suite``: it is a suite file, which states its own baseline; one that cannot be read has no scenarios, and
     ``error`` says why.
@@ -152,6 +152,8 @@ class ScenarioPreset(Struct, frozen=True, kw_only=True):
     pause: float = 0.0
     alternate: bool = False
     seconds: float | None = None
+    least_seconds: float | None = None
+    most_seconds: float | None = None
     suite: bool = False
     error: str = ""
 
@@ -168,8 +170,15 @@ class EncoderOffer(Struct, frozen=True, kw_only=True):
 
 class RunPlan(Struct, frozen=True, kw_only=True):
     """What a request would run, in order, its approximate duration (windows, preparation and quality comparison), and
-    where its streams would be pushed, as text; "" for nowhere."""
+    where its streams would be pushed, as text; "" for nowhere.
+
+    ``seconds`` is likely; it is ``least_seconds`` if quality is judged as fast as it ever was in the last runs of this
+    machine, and ``most_seconds`` if as slowly: None if it has not been judged here yet, ``least_seconds`` then has no
+    time for it. A warm-up that waits for a steady machine takes from none to all of the time that it may.
+    """
 
     scenarios: list[Scenario]
     seconds: float
+    least_seconds: float | None = None
+    most_seconds: float | None = None
     pushes_to: str = ""

@@ -21,7 +21,7 @@ WINDOW_REFUSALS = {404: "There is no such run.", 409: "The run has no such windo
 @answers("GET", "/api/v1/scenarios")
 async def _scenarios(parts: Parts, request: Request) -> list[ScenarioPreset]:
     """Ready-made scenarios."""
-    return await asyncio.to_thread(presets.available, parts.config.scenarios)
+    return await asyncio.to_thread(presets.available, parts.config.scenarios, parts.runner.judging_speed)
 
 
 @answers(

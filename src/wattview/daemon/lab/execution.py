@@ -32,7 +32,7 @@ from wattview.daemon.lab.judging.vmaf_models import model_of
 from wattview.daemon.lab.measured_window import Hold, Surroundings, recorded_window, undisturbed
 from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.run_journal import Journal
-from wattview.daemon.lab.run_progress import ProgressClock
+from wattview.daemon.lab.run_progress import JudgingSpeed, ProgressClock
 from wattview.daemon.lab.scenario_check import (
     MediaError,
     Planned,
@@ -62,6 +62,7 @@ class Execution:
         plan: list[Planned],
         pause_seconds: float,
         *,
+        judging_speed: JudgingSpeed | None,
         config: Config,
         around: Surroundings,
         journal: Journal,
@@ -78,7 +79,10 @@ class Execution:
         self._ended = ended
         self._folder = journal.folder(run_id)
         scenarios = [planned.scenario for planned in plan]
-        self._clock = ProgressClock(scenarios, config.scenarios.quality_seconds, pause_seconds)
+        self._clock = ProgressClock(
+            scenarios, config.scenarios.quality_seconds, pause_seconds,
+            pixels_per_second=judging_speed and judging_speed.usual,
+        )  # fmt: skip
         self._run = Run(
             id=run_id, state="running", scenarios=scenarios, started=time.time(),
             pushes_to=pushes_to(plan, around.pushes_to, config.scenarios.targets),

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import asdict, replace
 
 from wattview.config import Scenarios
-from wattview.daemon.lab.run_progress import seconds_of
+from wattview.daemon.lab.run_progress import JudgingSpeed, duration_of
 from wattview.daemon.lab.scenario_check import plan_of
 from wattview.daemon.lab.suite import default_suite, load_suite
 from wattview.model import Preset, Rendition, RunRequest, Scenario, ScenarioPreset
@@ -69,10 +69,10 @@ PRESETS: list[ScenarioPreset] = [
 ]
 
 
-def available(settings: Scenarios) -> list[ScenarioPreset]:
-    """All presets and suites, with their approximate duration. Reads files."""
+def available(settings: Scenarios, speed: JudgingSpeed | None) -> list[ScenarioPreset]:
+    """All presets and suites, with their approximate duration where quality is judged so fast. Reads files."""
     suites = [_suite("suite", "the suite that comes with WattView", default_suite())]
-    return [_timed(preset, settings) for preset in (*PRESETS, *suites, *_suites(Path(settings.suite_dir)))]
+    return [_timed(preset, settings, speed) for preset in (*PRESETS, *suites, *_suites(Path(settings.suite_dir)))]
 
 
 def _suites(directory: Path) -> list[ScenarioPreset]:
@@ -95,7 +95,7 @@ def _suite(id: str, title: str, request: RunRequest) -> ScenarioPreset:
     return ScenarioPreset(id=id, title=title, suite=True, **asdict(request))
 
 
-def _timed(preset: ScenarioPreset, settings: Scenarios) -> ScenarioPreset:
+def _timed(preset: ScenarioPreset, settings: Scenarios, speed: JudgingSpeed | None) -> ScenarioPreset:
     """With its duration, or the reason why it cannot run here."""
     if preset.error:
         return preset
@@ -109,4 +109,4 @@ def _timed(preset: ScenarioPreset, settings: Scenarios) -> ScenarioPreset:
     except WrongField as error:
         return replace(preset, error=str(error))
     scenarios = [planned.scenario for planned in plan]
-    return replace(preset, seconds=seconds_of(scenarios, settings.quality_seconds, preset.pause))
+    return replace(preset, **duration_of(scenarios, settings.quality_seconds, preset.pause, speed)._asdict())

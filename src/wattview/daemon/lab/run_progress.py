@@ -1,16 +1,20 @@
-"""Progress and remaining time of a run: a clock over a plan of phases. No I/O."""
+"""Duration, progress and remaining time of a run: a clock over a plan of phases. No I/O."""
 
 from __future__ import annotations
 
+import math
 import os
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from wattview.analysis.efficiency import pixels
 from wattview.daemon.lab.encoding.renditions import streams_of
-from wattview.model import Phase, RunProgress, Scenario
+from wattview.model import Phase, Run, RunProgress, Scenario
 from wattview.model.scenarios import LONGEST_SECONDS
 
 PREPARING_SECONDS = 1.5
@@ -19,15 +23,53 @@ STEADY_SECONDS = 15.0
 """Usual duration of a warm-up that waits for a steady machine."""
 
 VMAF_PIXELS_PER_SECOND = 35e6
-"""First guess of one CPU's comparison speed; the first comparison of a run replaces it."""
+"""One CPU's comparison speed, where nothing has been compared yet."""
+
+LAST_JUDGED = 20
+"""The scenarios that tell how fast this machine judges: it does so with what other programs leave it."""
 
 PHASES: tuple[Phase, ...] = ("preparing", "warmup", "measuring", "cooldown", "quality", "saving")
 
 
-def seconds_of(scenarios: Sequence[Scenario], quality_seconds: float, pause_seconds: float) -> float:
-    """Approximate duration of these scenarios, before the first one has started."""
-    clock = ProgressClock(scenarios, quality_seconds, pause_seconds, clock=lambda: 0.0)
-    return clock.now().remaining_seconds or 0.0
+class JudgingSpeed(NamedTuple):
+    """Pixels compared in a second, with all that judging takes."""
+
+    slowest: float
+    usual: float
+    fastest: float
+
+
+class Duration(NamedTuple):
+    """See ``RunPlan``."""
+
+    seconds: float
+    least_seconds: float
+    most_seconds: float | None
+
+
+def judging_speed(runs: Iterable[Run]) -> JudgingSpeed | None:
+    """As the last runs had it; None if they judged nothing. ``runs``: newest first."""
+    speeds = (one.judged_pixels_per_second for run in runs for one in reversed(run.finished))
+    known = list(islice((speed for speed in speeds if speed), LAST_JUDGED))
+    return JudgingSpeed(min(known), statistics.median(known), max(known)) if known else None
+
+
+def duration_of(
+    scenarios: Sequence[Scenario], quality_seconds: float, pause_seconds: float, speed: JudgingSpeed | None
+) -> Duration:
+    """Of these scenarios, before the first one has started."""
+
+    def seconds(pixels_per_second: float | None, steady_seconds: float = STEADY_SECONDS) -> float:
+        clock = ProgressClock(
+            scenarios, quality_seconds, pause_seconds, clock=lambda: 0.0, pixels_per_second=pixels_per_second,
+            steady_seconds=steady_seconds,
+        )  # fmt: skip
+        return clock.now().remaining_seconds or 0.0
+
+    if speed is not None:
+        return Duration(seconds(speed.usual), seconds(speed.fastest, 0.0), seconds(speed.slowest, math.inf))
+    judges = any(one.quality and one.type == "streams" for one in scenarios)
+    return Duration(seconds(None), seconds(math.inf, 0.0), None if judges else seconds(None, math.inf))
 
 
 def _is_open(scenario: Scenario) -> bool:
@@ -44,12 +86,15 @@ class ProgressClock:
         quality_seconds: float,
         pause_seconds: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        pixels_per_second: float | None = None,
+        steady_seconds: float = STEADY_SECONDS,
     ) -> None:
         self._scenarios = scenarios
         self._pause_seconds = pause_seconds
         self._quality_seconds = quality_seconds
         self._clock = clock
-        self._pixels_per_second = VMAF_PIXELS_PER_SECOND * (os.cpu_count() or 1)
+        self._pixels_per_second = pixels_per_second or VMAF_PIXELS_PER_SECOND * (os.cpu_count() or 1)
+        self._steady_seconds = steady_seconds
         self._started = self._entered = clock()
         self._index = 0
         self._phase: Phase = "preparing"
@@ -110,7 +155,7 @@ class ProgressClock:
         encodes = scenario.type == "streams"
         seconds: dict[Phase, float] = {
             "preparing": (PREPARING_SECONDS if encodes else 0.0) + self._pause_seconds,
-            "warmup": scenario.warmup + min(scenario.steady, STEADY_SECONDS),
+            "warmup": scenario.warmup + min(scenario.steady, self._steady_seconds),
             "measuring": scenario.duration,
             "cooldown": scenario.cooldown,
             "quality": self._pixels(scenario) / self._pixels_per_second if encodes and scenario.quality else 0.0,

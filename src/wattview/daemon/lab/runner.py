@@ -18,7 +18,7 @@ from wattview.daemon.lab.execution import Execution
 from wattview.daemon.lab.measured_window import Load, PartsOf, Surroundings, no_parts
 from wattview.daemon.lab.recording import past_record
 from wattview.daemon.lab.run_journal import Journal, runs_directory
-from wattview.daemon.lab.run_progress import seconds_of
+from wattview.daemon.lab.run_progress import JudgingSpeed, duration_of, judging_speed
 from wattview.daemon.lab.scenario_check import plan_of, pushes_to
 from wattview.daemon.lab.scenario_record import results_of
 from wattview.daemon.lab.window_trail import Meters
@@ -85,6 +85,11 @@ class Runner:
         runs = [self._past[run_id] for run_id in sorted(self._past, reverse=True)]
         return [self._execution.snapshot(), *runs] if self._execution else runs
 
+    @property
+    def judging_speed(self) -> JudgingSpeed | None:
+        """How fast quality was judged here lately."""
+        return judging_speed(self.list())
+
     async def offers(self) -> Sequence[EncoderOffer]:
         """The video encoders that a request can name here. Raises RunBusy: hardware is not tried while a run measures;
         ``children.ProgramMissing``."""
@@ -97,9 +102,9 @@ class Runner:
         settings = self._config.scenarios
         plan = plan_of(request, Path(settings.media_dir), settings.targets)
         scenarios = [planned.scenario for planned in plan]
-        seconds = seconds_of(scenarios, settings.quality_seconds, request.pause)
+        takes = duration_of(scenarios, settings.quality_seconds, request.pause, self.judging_speed)
         to = pushes_to(plan, self._around.pushes_to, settings.targets)
-        return RunPlan(scenarios=scenarios, seconds=seconds, pushes_to=to)
+        return RunPlan(scenarios=scenarios, pushes_to=to, **takes._asdict())
 
     def start(self, request: RunRequest) -> Run:
         """Starts a run. Raises RunBusy or WrongField; every later failure is a state of the run."""
@@ -110,6 +115,7 @@ class Runner:
             self._free_id(),
             plan,
             request.pause,
+            judging_speed=self.judging_speed,
             config=self._config,
             around=self._around,
             journal=self._journal,

@@ -74,6 +74,9 @@ WHOLE = tuple(field.name for field in FIELDS if field.whole)
 
 DEFAULT_BASELINE_SECONDS = 20.0
 
+NARROW = 0.05
+"""A range of this part of the whole is one time."""
+
 
 class Form(NamedTuple):
     """The values of the fields. ``request`` is None while any field is invalid; ``errors`` are by field."""
@@ -248,20 +251,33 @@ def accepts(field: Field, text: str) -> bool:
 def preview(request: RunRequest, plan: RunPlan | None, now: float) -> str:
     """What will run, how long it takes and when it ends, in two sentences. Without the daemon's plan only the first."""
     streams = [one for one in request.scenarios if one.type != "baseline"]
-    time = f"about {about(plan.seconds)}, until {clock(now + plan.seconds)[:5]}" if plan is not None else "…"
+    time = _time(plan, now) if plan is not None else "…"
     idle = request.baseline + sum(_seconds(one) for one in request.scenarios if one.type == "baseline")
     if not streams:
         return f"The idle machine, for comparison. It takes {time}."
     parts = [f"{about(idle)} of idle first"] if idle else []
     parts.append(_windows(streams))
     if any(one.quality for one in streams):
-        parts.append("then the quality of the picture")
+        untimed = plan is not None and plan.least_seconds is not None and plan.most_seconds is None
+        parts.append(f"then the quality of the picture{' (how fast is not known here yet)' if untimed else ''}")
     if request.repeat > 1:
         parts.append(f"all of it {request.repeat} times")
     if request.baseline_after:
         parts.append("idle again last")
     pushed = f" It is pushed to {plan.pushes_to}." if plan is not None and plan.pushes_to else ""
     return f"{_what(streams)} It takes {time}: {', '.join(parts)}.{pushed}"
+
+
+def _time(plan: RunPlan, now: float) -> str:
+    """How long it takes and when it ends, as far as that is known."""
+    if plan.least_seconds is not None and plan.most_seconds is None:
+        return f"at least {about(plan.least_seconds)}, until {clock(now + plan.least_seconds)[:5]} or later"
+    spread = (plan.most_seconds or 0.0) - (plan.least_seconds or 0.0)
+    if spread <= NARROW * plan.seconds:
+        return f"about {about(plan.seconds)}, until {clock(now + plan.seconds)[:5]}"
+    ends = [plan.least_seconds or 0.0, plan.most_seconds or 0.0]
+    times = dict.fromkeys(clock(now + end)[:5] for end in ends)
+    return f"{' to '.join(map(about, ends))}, as the last runs did, until {' to '.join(times)}"
 
 
 def _seconds(scenario: Scenario) -> float:

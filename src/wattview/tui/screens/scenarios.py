@@ -55,7 +55,11 @@ def _scenarios(preset: ScenarioPreset | None) -> str:
 
 
 def _takes(preset: ScenarioPreset | None) -> str:
-    return about(preset.seconds) if preset is not None and preset.seconds is not None else UNKNOWN
+    if preset is None or preset.seconds is None:
+        return UNKNOWN
+    if preset.least_seconds is not None and preset.most_seconds is None:
+        return f">{about(preset.least_seconds)}"
+    return about(preset.seconds)
 
 
 RUNS: tuple[Column[LabRow], ...] = (

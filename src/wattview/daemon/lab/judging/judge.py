@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from wattview.analysis.efficiency import pixels
 from wattview.config import Scenarios
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import Copy, EncoderGroup
@@ -61,6 +63,7 @@ class Judge:
     ) -> ScenarioRecord:
         """The record with its source's SI and TI and the scores of its outputs, or with the reasons why it has none.
         ``advance`` is called with the progress, from 0 to 1."""
+        began = time.monotonic()
         notes = list(record.notes or [])
         content = await self._content(group)
         if isinstance(content, str):
@@ -89,7 +92,10 @@ class Judge:
                     )
         except OSError as error:
             notes.append(f"quality was not measured: {os_error_text(error)}")
-        return replace(with_scores(record, streams_of(group.scenario), scores), notes=notes or None)
+        frames = sum(score.quality.frames for score in scores.values())
+        speed = pixels(group.scenario.resolution) * frames / (time.monotonic() - began)
+        record = with_scores(record, streams_of(group.scenario), scores)
+        return replace(record, judged_pixels_per_second=round(speed) or None, notes=notes or None)
 
     async def _content(self, group: EncoderGroup) -> ContentComplexity | str:
         """The source's, by the FFmpeg that encodes, else by the one that compares."""
