@@ -25,14 +25,16 @@ from textual.worker import Worker
 
 from tests.support.dashboard import ScriptedDaemon, container, opened, snapshot, stream
 from wattview.model import Snapshot
-from wattview.tui.base_app import tidy_up
 from wattview.tui.feed import SnapshotArrived
 from wattview.tui.screens.help import Help
+from wattview.tui.strips import forget_drawn
 
 pytestmark = pytest.mark.parallel
 
 MADE = (MessagePump, Timer, Worker, asyncio.Task, msgspec.Struct)
 WARM_UP, ROUNDS = 3, 8
+DRAWN_SECONDS = 0.03
+"""Textual draws sixty times a second."""
 
 HANDS = {
     **{f"screen {key}": (key,) for key in "123456789"},
@@ -55,10 +57,45 @@ def test_the_codes_of_styles_at_places_that_are_gone_are_let_go() -> None:
     for x in range(1000):
         Strip.render_ansi(style.rich_style_with_offset(x, 0), ColorSystem.TRUECOLOR)
     assert Strip.render_ansi.cache_info().currsize >= 1000
-    tidy_up()
+    forget_drawn([])
     assert Strip.render_ansi.cache_info().currsize == 0
     drawn.append(Strip.render_style(kept, "text", ColorSystem.TRUECOLOR))
     assert drawn[0] == drawn[1]
+
+
+def strips() -> int:
+    return sum(isinstance(one, Strip) for one in gc.get_objects())
+
+
+async def test_a_line_is_gone_with_the_last_that_shows_it(daemon: ScriptedDaemon) -> None:
+    """Without a collection of garbage: until the next full one, lines of thousands of pictures would be kept."""
+    random = Random(1)
+    async with opened(daemon, (160, 48)) as pilot:
+        await pilot.press("3")
+        gc.collect()
+        gc.disable()
+        try:
+            for step in range(20):
+                pilot.app.post_message(SnapshotArrived(moving(step, random)))
+                await pilot.pause()
+                await pilot.pause(DRAWN_SECONDS)
+            drawn = strips()
+            gc.collect()
+            assert strips() == drawn
+        finally:
+            gc.enable()
+
+
+async def test_lines_of_screens_that_are_not_shown_are_let_go(daemon: ScriptedDaemon) -> None:
+    gc.collect()
+    elsewhere = strips()
+    async with opened(daemon, (160, 48)) as pilot:
+        for key in "123456789":
+            await pilot.press(key)
+            await pilot.pause(DRAWN_SECONDS)
+        drawn = strips() - elsewhere
+        pilot.app.tidy_up()
+        assert strips() - elsewhere < drawn / 4
 
 
 def moving(step: int, random: Random) -> Snapshot:

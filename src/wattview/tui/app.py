@@ -24,7 +24,7 @@ from wattview.client import Address, Client, ClientError
 from wattview.config import Tui
 from wattview.gc_tuning import settle
 from wattview.model import Run, Snapshot
-from wattview.tui.base_app import KEYS, TIDY_SECONDS, key_names, tidy_up
+from wattview.tui.base_app import KEYS, TIDY_SECONDS, key_names
 from wattview.tui.events import Lines
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
 from wattview.tui.fleet.remote_encoders import RemoteEncoders
@@ -153,7 +153,7 @@ class Dashboard(RunsApp):
         self.check_settings(key_names([type(self), Table, FilterBar, *VIEWS, View]))
         self._follow()
         self.set_interval(AGE_TICK_SECONDS, self._age)
-        self.set_interval(TIDY_SECONDS, tidy_up)
+        self.set_interval(TIDY_SECONDS, self.tidy_up)
 
     @work(name="feed", exit_on_error=False)
     async def _follow(self) -> None:

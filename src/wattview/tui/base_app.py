@@ -20,7 +20,6 @@ from textual.dom import DOMNode, NoScreen
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen
-from textual.strip import Strip
 from textual.widget import MountError, Widget
 from textual.widgets._toast import ToastHolder, ToastRack
 from textual.worker import WorkerFailed, get_current_worker
@@ -33,9 +32,10 @@ from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.notice import Notice
 from wattview.tui.plots.plot import series_rules
 from wattview.tui.screens.help import Help
+from wattview.tui.strips import forget_drawn, let_go_of_strips
 
 TIDY_SECONDS = 120.0
-"""How often memory of closed screens is released, which takes about a tenth of a second."""
+"""How often ``tidy_up`` is called, which takes about a tenth of a second."""
 
 AGAIN_SECONDS = 300.0
 """A warning that comes again within this time is in the log, and no second toast."""
@@ -52,13 +52,6 @@ KEYS: list[BindingType] = [
 """Bindings of every app: the last in the list, and so in the footer."""
 
 
-def tidy_up() -> None:
-    """``tidy``, without what Textual keeps of styles: the codes of up to 16,384, among them one for each place that a
-    text has had in its widget, which takes days to fill. A style in use keeps its codes itself."""
-    Strip.render_ansi.cache_clear()
-    tidy()
-
-
 class BaseApp(App[str]):
     """An app with the configured theme and keys. Its result is the name of where to go next, if any."""
 
@@ -73,6 +66,7 @@ class BaseApp(App[str]):
     def __init__(self, settings: Tui) -> None:
         environ = dict(os.environ)  # before Textual takes NO_COLOR out of it
         super().__init__()
+        let_go_of_strips()
         self.settings = settings
         self._ascii = needs_ascii(environ) if settings.glyphs == "auto" else settings.glyphs == "ascii"
         self._ascii_filter = AsciiFilter()
@@ -88,6 +82,11 @@ class BaseApp(App[str]):
     async def run_async(self, *arguments: Any, **options: Any) -> str | None:
         begin()
         return await super().run_async(*arguments, **options)
+
+    def tidy_up(self) -> None:
+        """Releases the memory of closed screens and of drawn lines."""
+        forget_drawn(self._registry)
+        tidy()
 
     async def on_event(self, event: events.Event) -> None:
         """Keys take effect one after the other. Textual gives a key to what is in focus when it arrives, so that a

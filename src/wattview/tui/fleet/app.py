@@ -21,7 +21,7 @@ from wattview.client import Address
 from wattview.config import Tui
 from wattview.fleet import FleetStore
 from wattview.tui.app import Dashboard
-from wattview.tui.base_app import KEYS, TIDY_SECONDS, BaseApp, key_names, tidy_up
+from wattview.tui.base_app import KEYS, TIDY_SECONDS, BaseApp, key_names
 from wattview.tui.fleet.feed import FleetHost, FleetSource, LiveFleet, StoreFleet
 from wattview.tui.fleet.host_screen import StoreHost
 from wattview.tui.fleet.hosts_screen import CursorPlace, Fleet, FleetPage, FleetPicture
@@ -62,7 +62,7 @@ class FleetApp(BaseApp):
         self.check_settings(key_names([type(self), Dashboard, Table, FilterBar, *VIEWS, View]))
         self.source.changed = self._paint_soon
         self.set_interval(TICK_SECONDS, self._paint_soon)
-        self.set_interval(TIDY_SECONDS, tidy_up)
+        self.set_interval(TIDY_SECONDS, self.tidy_up)
 
     def on_unmount(self) -> None:
         self.source.changed = lambda: None
