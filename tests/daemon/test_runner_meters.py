@@ -368,7 +368,8 @@ def test_the_speed_of_a_comparison_is_learnt() -> None:
     clock.now += 40
     progress.advance(1.0)
     progress.enter(1, "measuring")
-    assert progress.now().remaining_seconds == pytest.approx(20 + 80, abs=2)
+    # The first looked at the source too, which is half as many pixels.
+    assert progress.now().remaining_seconds == pytest.approx(20 + 80 / 1.5, abs=2)
 
 
 def judged(*speeds: float | None) -> Run:
@@ -386,9 +387,14 @@ def test_how_long_judging_takes_is_learnt_from_the_last_runs() -> None:
 
 def test_a_run_takes_from_its_fastest_to_its_slowest_judging() -> None:
     work = Scenario(name="w", duration=30.0, warmup=5.0, cooldown=5.0, resolution="1000x1000", fps=25)
-    windows, compared = 40.0, 20.0 * 25 * 1e6
-    known = duration_of([work], 20.0, 0.0, JudgingSpeed(5e6, 10e6, 20e6))
-    assert known == pytest.approx([windows + compared / speed for speed in (10e6, 20e6, 5e6)], abs=3)
+    windows, compared, looked_at = 40.0, 20.0 * 25 * 1e6, 10.0 * 25 * 1e6
+    speed = JudgingSpeed(slowest=5e6, usual=10e6, fastest=20e6)
+    known = duration_of([work], 20.0, 0.0, speed)
+    judged = [(compared + looked_at) / 10e6, compared / 20e6, (compared + looked_at) / 5e6]
+    assert known == pytest.approx([windows + seconds for seconds in judged], abs=3)
+    twice = duration_of([work, replace(work, name="v", preset="slow")], 20.0, 0.0, speed)
+    most = 2 * windows + (2 * compared + looked_at) / 5e6
+    assert twice.most_seconds == pytest.approx(most, abs=5), "a source is looked at once"
     new = duration_of([work], 20.0, 0.0, None)
     assert new.least_seconds == pytest.approx(windows, abs=3)
     assert new.seconds > new.least_seconds

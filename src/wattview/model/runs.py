@@ -164,7 +164,7 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     versions; ``pushed_to`` is the server's address. ``setting`` is the name before the repeat's number was appended.
     ``spatial_information`` and ``temporal_information`` are the largest SI and TI of the source's pictures (ITU-T
     P.910), ``…_mean`` their means. ``judged_pixels_per_second`` is how fast the quality was judged: the pixels
-    compared by the time that took, with SI and TI where they were not known yet.
+    compared, and those looked at for SI and TI if those were not known yet, by the time that took.
     """
 
     name: str

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from wattview.analysis.efficiency import pixels
 from wattview.daemon.lab.encoding.renditions import streams_of
+from wattview.daemon.lab.judging.content import pixels_looked_at
 from wattview.model import Phase, Run, RunProgress, Scenario
 from wattview.model.scenarios import LONGEST_SECONDS
 
@@ -32,7 +33,7 @@ PHASES: tuple[Phase, ...] = ("preparing", "warmup", "measuring", "cooldown", "qu
 
 
 class JudgingSpeed(NamedTuple):
-    """Pixels compared in a second, with all that judging takes."""
+    """Pixels judged in a second: compared, or looked at for SI and TI."""
 
     slowest: float
     usual: float
@@ -59,22 +60,26 @@ def duration_of(
 ) -> Duration:
     """Of these scenarios, before the first one has started."""
 
-    def seconds(pixels_per_second: float | None, steady_seconds: float = STEADY_SECONDS) -> float:
+    def seconds(pixels_per_second: float | None, steady: float = STEADY_SECONDS, known_content: bool = False) -> float:
         clock = ProgressClock(
             scenarios, quality_seconds, pause_seconds, clock=lambda: 0.0, pixels_per_second=pixels_per_second,
-            steady_seconds=steady_seconds,
+            steady_seconds=steady, known_content=known_content,
         )  # fmt: skip
         return clock.now().remaining_seconds or 0.0
 
-    if speed is not None:
-        return Duration(seconds(speed.usual), seconds(speed.fastest, 0.0), seconds(speed.slowest, math.inf))
-    judges = any(one.quality and one.type == "streams" for one in scenarios)
-    return Duration(seconds(None), seconds(math.inf, 0.0), None if judges else seconds(None, math.inf))
+    least = seconds(math.inf if speed is None else speed.fastest, steady=0.0, known_content=True)
+    if speed is None and any(map(_is_judged, scenarios)):
+        return Duration(seconds(None), least, None)
+    return Duration(seconds(speed and speed.usual), least, seconds(speed and speed.slowest, steady=math.inf))
 
 
 def _is_open(scenario: Scenario) -> bool:
     """Whether its end is not known: a command's, and a recording's that lasts until somebody ends it."""
     return scenario.type == "command" or (scenario.type == "recording" and scenario.duration >= LONGEST_SECONDS)
+
+
+def _is_judged(scenario: Scenario) -> bool:
+    return scenario.type == "streams" and scenario.quality
 
 
 class ProgressClock:
@@ -88,13 +93,22 @@ class ProgressClock:
         clock: Callable[[], float] = time.monotonic,
         pixels_per_second: float | None = None,
         steady_seconds: float = STEADY_SECONDS,
+        known_content: bool = False,
     ) -> None:
+        """``known_content``: SI and TI of all sources are known already."""
         self._scenarios = scenarios
         self._pause_seconds = pause_seconds
         self._quality_seconds = quality_seconds
         self._clock = clock
         self._pixels_per_second = pixels_per_second or VMAF_PIXELS_PER_SECOND * (os.cpu_count() or 1)
         self._steady_seconds = steady_seconds
+        sources = set() if not known_content else {_source(one) for one in scenarios}
+        self._pixels: list[float] = []
+        """To judge, of each scenario."""
+        for one in scenarios:
+            looked_at = pixels_looked_at(one) if _source(one) not in sources else 0.0
+            self._pixels.append(self._compared(one) + looked_at if _is_judged(one) else 0.0)
+            sources |= {_source(one)} if _is_judged(one) else set()
         self._started = self._entered = clock()
         self._index = 0
         self._phase: Phase = "preparing"
@@ -137,7 +151,7 @@ class ProgressClock:
         return replace(self.now(), phase="finished", fraction=1.0, remaining_seconds=0.0, message="")
 
     def _remaining(self) -> float:
-        planned = self._planned(self._scenarios[self._index], self._phase)
+        planned = self._planned(self._index, self._phase)
         inside = self._clock() - self._entered
         if self._advanced is None:
             left = max(planned - inside, 0.0)
@@ -146,30 +160,35 @@ class ProgressClock:
         else:
             left = planned * (1 - self._advanced)
         later = PHASES[PHASES.index(self._phase) + 1 :]
-        left += sum(self._planned(self._scenarios[self._index], phase) for phase in later)
-        return left + sum(
-            self._planned(scenario, phase) for scenario in self._scenarios[self._index + 1 :] for phase in PHASES
-        )
+        left += sum(self._planned(self._index, phase) for phase in later)
+        following = range(self._index + 1, len(self._scenarios))
+        return left + sum(self._planned(index, phase) for index in following for phase in PHASES)
 
-    def _planned(self, scenario: Scenario, phase: Phase) -> float:
+    def _planned(self, index: int, phase: Phase) -> float:
+        scenario = self._scenarios[index]
         encodes = scenario.type == "streams"
         seconds: dict[Phase, float] = {
             "preparing": (PREPARING_SECONDS if encodes else 0.0) + self._pause_seconds,
             "warmup": scenario.warmup + min(scenario.steady, self._steady_seconds),
             "measuring": scenario.duration,
             "cooldown": scenario.cooldown,
-            "quality": self._pixels(scenario) / self._pixels_per_second if encodes and scenario.quality else 0.0,
+            "quality": self._pixels[index] / self._pixels_per_second,
             "saving": SAVING_SECONDS,
         }
         return seconds.get(phase, 0.0)
 
-    def _pixels(self, scenario: Scenario) -> float:
+    def _compared(self, scenario: Scenario) -> float:
         settings = {variant.setting for stream in streams_of(scenario) for variant in stream.variants}
         frames = sum(fps for _, fps, _ in settings) * min(scenario.duration, self._quality_seconds)
         return pixels(scenario.resolution) * frames
 
     def _learn_quality_speed(self) -> None:
         seconds = self._clock() - self._entered
-        done = self._pixels(self._scenarios[self._index]) * (self._advanced or 0.0)
+        done = self._pixels[self._index] * (self._advanced or 0.0)
         if seconds > 0.2 and done > 0:
             self._pixels_per_second = done / seconds
+
+
+def _source(scenario: Scenario) -> tuple[object, ...]:
+    """What SI and TI are measured of once."""
+    return scenario.source, scenario.resolution, scenario.fps, scenario.duration

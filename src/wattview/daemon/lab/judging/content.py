@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 
+from wattview.analysis.efficiency import pixels
 from wattview.daemon import children
 from wattview.daemon.lab.encoding.capabilities import Capabilities, reason_of, version_of
 from wattview.daemon.lab.encoding.ffmpeg_process import ENVIRONMENT
@@ -37,6 +38,11 @@ async def content_of(
     begins with. A test picture has the scenario's.
     """
     return await _measured(capabilities, program, *_pictures(scenario, film), film)
+
+
+def pixels_looked_at(scenario: Scenario) -> float:
+    """Of a test picture, and about so many of a film."""
+    return pixels(scenario.resolution) * scenario.fps * min(MOST_SECONDS, scenario.duration)
 
 
 async def content_of_file(capabilities: Capabilities, program: str, film: Film) -> ContentComplexity | str:

@@ -14,13 +14,16 @@ from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.encoding.encoder_group import Copy, EncoderGroup
 from wattview.daemon.lab.encoding.renditions import streams_of
 from wattview.daemon.lab.judging import quality, self_test
-from wattview.daemon.lab.judging.content import content_of
+from wattview.daemon.lab.judging.content import content_of, pixels_looked_at
 from wattview.daemon.lab.judging.scores import QualityFailed
 from wattview.daemon.lab.judging.tool import Tool, find_tool, of_model
 from wattview.daemon.lab.judging.vmaf_models import model_of
 from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.scenario_record import Score, with_content, with_scores
 from wattview.model import ContentComplexity, ScenarioRecord
+
+KNOWN_SECONDS = 0.1
+"""What is known already of a source is said in less."""
 
 
 class Judge:
@@ -66,6 +69,7 @@ class Judge:
         began = time.monotonic()
         notes = list(record.notes or [])
         content = await self._content(group)
+        looked = time.monotonic() - began > KNOWN_SECONDS
         if isinstance(content, str):
             notes.append(f"SI and TI were not measured: {content}")
         else:
@@ -92,8 +96,9 @@ class Judge:
                     )
         except OSError as error:
             notes.append(f"quality was not measured: {os_error_text(error)}")
-        frames = sum(score.quality.frames for score in scores.values())
-        speed = pixels(group.scenario.resolution) * frames / (time.monotonic() - began)
+        compared = pixels(group.scenario.resolution) * sum(score.quality.frames for score in scores.values())
+        looked_at = pixels_looked_at(group.scenario) if looked and compared else 0.0
+        speed = (compared + looked_at) / (time.monotonic() - began)
         record = with_scores(record, streams_of(group.scenario), scores)
         return replace(record, judged_pixels_per_second=round(speed) or None, notes=notes or None)
 
