@@ -27,7 +27,7 @@ from tests.support.dashboard import ScriptedDaemon, container, opened, snapshot,
 from wattview.model import Snapshot
 from wattview.tui.feed import SnapshotArrived
 from wattview.tui.screens.help import Help
-from wattview.tui.strips import forget_drawn
+from wattview.tui.toolkit.strips import forget_drawn
 
 pytestmark = pytest.mark.parallel
 

@@ -32,7 +32,8 @@ from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.notice import Notice
 from wattview.tui.plots.plot import series_rules
 from wattview.tui.screens.help import Help
-from wattview.tui.strips import forget_drawn, let_go_of_strips
+from wattview.tui.toolkit.strips import forget_drawn, let_go_of_strips
+from wattview.tui.toolkit.style_sheet import LazyStylesheet
 
 TIDY_SECONDS = 120.0
 """How often ``tidy_up`` is called, which takes about a tenth of a second."""
@@ -67,6 +68,7 @@ class BaseApp(App[str]):
         environ = dict(os.environ)  # before Textual takes NO_COLOR out of it
         super().__init__()
         let_go_of_strips()
+        self.stylesheet = LazyStylesheet(variables=self.get_css_variables())
         self.settings = settings
         self._ascii = needs_ascii(environ) if settings.glyphs == "auto" else settings.glyphs == "ascii"
         self._ascii_filter = AsciiFilter()
