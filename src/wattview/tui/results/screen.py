@@ -212,9 +212,8 @@ class ResultsScreen(LoadedView):
     def _turn(self, page: str) -> None:
         self.page = page
         self.query_one(Pages).show(page)
-        for name in (SCATTER, CURVES, PREDICT):
-            self.set_class(page == name, f"-{name.lower()}")
-        self.remove_class("-words")
+        pages = {f"-{name.lower()}": page == name for name in (SCATTER, CURVES, PREDICT)}
+        self.update_classes({**pages, "-words": False})
         question = self.question
         table = "runs" if page == RUNS else question.TABLE if question is not None else "results"
         self.query_one(FilterBar).table_id = table
