@@ -207,7 +207,7 @@ async def test_a_source_that_hangs_until_its_own_time_out_is_one_fault(
     for _ in range(4):
         probe.gate.clear()
         for patience in (0.01, 0.02):
-            with pytest.raises(SourceBroken, match=r"has not answered for 0\.0 s"):
+            with pytest.raises(SourceBroken, match=r"^demo has not answered for \d+\.\d s"):
                 await source.read(max_age=0, patience=patience)
         probe.gate.set()
         with contextlib.suppress(SourceBroken):
