@@ -389,7 +389,10 @@ async def test_q_in_a_hosts_dashboard_ends_it_all(daemon: ScriptedDaemon, other:
     assert not script.acts
 
 
-async def test_hosts_are_followed_while_one_of_them_is_open(daemon: ScriptedDaemon, other: ScriptedDaemon) -> None:
+async def test_hosts_are_followed_while_one_of_them_is_open(
+    daemon: ScriptedDaemon, other: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wattview.tui.fleet.feed.QUIET_SECONDS", 600.0)  # the scripted daemon says no more
     source = fleet_of(daemon, other)
 
     async def enter(pilot: Any) -> None:

@@ -198,9 +198,9 @@ def test_a_file_that_repeats_one_of_our_families_makes_no_second_one(
 def test_a_line_of_any_length_is_read_in_time_that_is_in_proportion_to_it() -> None:
     def seconds(count: int) -> float:
         line = "x{" + ",".join(f'a{at}=""' for at in range(count)) + "} 1\n"
-        before = time.perf_counter()
+        before = time.thread_time()
         parse(line)
-        return time.perf_counter() - before
+        return time.thread_time() - before
 
     short = min(seconds(10_000) for _ in range(3))
     assert min(seconds(80_000) for _ in range(3)) < 20 * short
