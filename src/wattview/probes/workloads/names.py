@@ -18,7 +18,7 @@ from wattview.probes.workloads.naming import Named, NameSource
 AGAIN_SECONDS = 60.0
 """How often known names are refreshed."""
 
-_PAUSES = (0.5, 1.0, 5.0, 15.0)
+_PAUSES = (0.5, 1.0, 5.0, 15.0, AGAIN_SECONDS)
 """Seconds between two queries while something has no name; the last one repeats."""
 
 NEW_SECONDS = 0.2
