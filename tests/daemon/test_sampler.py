@@ -309,3 +309,23 @@ async def test_sources_that_are_asked_at_once_are_read_one_by_one(
     finally:
         several.close()
     assert alone == [True, True, True]
+
+
+async def test_several_known_sources_are_answered_at_once_in_the_order_of_their_names(
+    make_config: ConfigFactory,
+) -> None:
+    well, failing = ScriptedProbe(), ScriptedProbe()
+    failing.error = SourceAbsent("no such device")
+    entries = [ProbeEntry("failing", lambda config: failing, ()), ProbeEntry("well", lambda config: well, ())]
+    both = Sampler(make_config(), entries)
+    try:
+        names = ("well", "failing", "unknown")
+        reading, *others = await both.read_each(names, patience=10)
+        assert (reading, others) == (both.sources["well"].latest, [None, None])
+        passed: list[bool] = []
+        asyncio.get_running_loop().call_soon(passed.append, True)
+        assert await both.read_each(names, max_age=60) == [reading, None, None]
+        assert not passed
+        assert (well.reads, failing.reads) == (1, 1)
+    finally:
+        both.close()

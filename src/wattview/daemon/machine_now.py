@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from msgspec import Struct
 
 from wattview.analysis.machine_power import machine_power
@@ -28,9 +26,7 @@ class MachineNow(Struct, frozen=True):
 
 async def machine_now(sampler: Sampler, at_wall: Wall) -> MachineNow:
     """A source that fails is an unknown part."""
-    power, host, gpus, wall = await asyncio.gather(
-        *(sampler.read_or_none(name, max_age=SHARED_SECONDS) for name in ("power", "host", "gpu", "wall"))
-    )
+    power, host, gpus, wall = await sampler.read_each(("power", "host", "gpu", "wall"), max_age=SHARED_SECONDS)
     known = sampler.known_gpus(gpus)
     return MachineNow(
         time=power.time if power is not None else 0.0,

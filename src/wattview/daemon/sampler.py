@@ -14,7 +14,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -102,19 +102,28 @@ class Source:
         self._failed_at = 0.0
         self._told = ("unread", "")
 
-    async def read(
-        self, max_age: float = FRESH_SECONDS, patience: float = PATIENCE_SECONDS, *, detailed: bool = False
-    ) -> Reading:
-        """A reading no older than ``max_age`` seconds. Raises SourceError, also on a time-out."""
+    def known(self, max_age: float, *, detailed: bool = False) -> Reading | SourceError | None:
+        """The last outcome; None if it is too old."""
         now = time.monotonic()
         missing = detailed and not self._detailed
         if self.latest is not None and self._failure is None and now - self.latest.monotonic <= max_age and not missing:
             return self.latest
         if self._failure is not None and max_age > 0 and now - self._failed_at < RETRY_SECONDS[self._failure.state]:
-            raise self._failure.with_traceback(None)  # else every raise lengthens its traceback, and keeps its frames
+            return self._failure
+        return None
+
+    async def read(
+        self, max_age: float = FRESH_SECONDS, patience: float = PATIENCE_SECONDS, *, detailed: bool = False
+    ) -> Reading:
+        """A reading no older than ``max_age`` seconds. Raises SourceError, also on a time-out."""
+        known = self.known(max_age, detailed=detailed)
+        if isinstance(known, SourceError):
+            raise known.with_traceback(None)  # else every raise lengthens its traceback, and keeps its frames
+        if known is not None:
+            return known
         if self._pending is None or self._pending.done():
             self._pending = asyncio.create_task(self._read(detailed))
-            self._began = now
+            self._began = time.monotonic()
         # A pending read is shared: a request that times out must not cancel it for the others.
         pending = self._pending
         done, _ = await asyncio.wait({pending}, timeout=patience)
@@ -262,6 +271,17 @@ class Sampler:
             return await source.read(max_age, patience)
         except SourceError:
             return None
+
+    async def read_each(
+        self, names: Sequence[str], max_age: float = FRESH_SECONDS, patience: float = 1.0
+    ) -> list[Reading | None]:
+        """The same of several sources; no task is made for one that is known."""
+        known = {name: self.sources[name].known(max_age) for name in names if name in self.sources}
+        late = [name for name, outcome in known.items() if outcome is None]
+        if late:
+            read = await asyncio.gather(*(self.read_or_none(name, max_age, patience) for name in late))
+            known.update(zip(late, read, strict=True))
+        return [outcome if isinstance(outcome, Reading) else None for outcome in map(known.get, names)]
 
     async def look_after(self, name: str) -> None:
         """Checks a source without requests periodically, so that its state is known. Returns if there is none of that

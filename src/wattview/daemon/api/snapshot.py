@@ -88,8 +88,9 @@ class Snapshots:
         """The current state: complete, immutable, and never later than ``PATIENCE_SECONDS``. ``account`` divides power
         between containers, workloads and streams; by default it is that of the settings."""
         names = ("power", "wall", "host", "containers", "workloads", "streams", "gpu")
-        power, wall, host, containers, workloads, streams, gpus = await asyncio.gather(
-            *(self._reading(name, max_age) for name in names)
+        read = await self._sampler.read_each(names, max_age, patience=PATIENCE_SECONDS)
+        power, wall, host, containers, workloads, streams, gpus = (
+            reading or self._recent(name) for name, reading in zip(names, read, strict=True)
         )
         await self._attributor.advance()
         now, prices = time.time(), self._config.cost
@@ -128,10 +129,8 @@ class Snapshots:
             tell(level, about, text, alert=alert)
         return replace(snapshot, last_event=self._events.last_id)
 
-    async def _reading(self, name: str, max_age: float) -> Reading | None:
-        reading = await self._sampler.read_or_none(name, max_age, patience=PATIENCE_SECONDS)
-        if reading is not None:
-            return reading
+    def _recent(self, name: str) -> Reading | None:
+        """The last reading of a source that does not answer."""
         source = self._sampler.sources.get(name)
         if source is None or source.latest is None or source.status.state != "broken":
             return None

@@ -109,7 +109,7 @@ class Attributor:
     async def read(self) -> None:
         """Reads what a scrape of 9500 does not read itself, shared with other readers, and then advances."""
         names = ("power", "host", "containers", "workloads", "streams", "gpu")
-        await asyncio.gather(*(self._sampler.read_or_none(name, max_age=SHARED_SECONDS) for name in names))
+        await self._sampler.read_each(names, max_age=SHARED_SECONDS)
         await self.advance()
 
     async def advance(self) -> None:

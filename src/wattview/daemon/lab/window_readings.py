@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from wattview.analysis.machine_power import machine_power
 from wattview.analysis.windows import series as names
 from wattview.daemon.attribution.attributor import Attributor
@@ -28,7 +26,7 @@ KEPT = frozenset(
 async def window_readings(sampler: Sampler, attributor: Attributor, wall: Wall) -> WindowReadings:
     """Reads the host, the GPUs and the wall now. A source that fails leaves out its own samples."""
     wanted = [sampler.sources[name] for name in ("power", "host", "gpu", "wall") if name in sampler.sources]
-    read = await asyncio.gather(*(sampler.read_or_none(one.name, FRESH_SECONDS, PATIENCE_SECONDS) for one in wanted))
+    read = await sampler.read_each([one.name for one in wanted], FRESH_SECONDS, PATIENCE_SECONDS)
     found = {source.name: reading for source, reading in zip(wanted, read, strict=True)}
     samples: list[tuple[float, str, float]] = []
     for source in wanted:
