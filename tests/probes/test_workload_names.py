@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import resource
+import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +24,9 @@ from wattview.fetch import Access
 from wattview.probes import SourceAbsent, SourceBroken, SourceError
 from wattview.probes.containers.engines import cri_containers
 from wattview.probes.containers.engines.cri_containers import CriContainers
-from wattview.probes.workloads.naming import Named, cri
+from wattview.probes.workloads.naming import Named, cri, docker_api
 from wattview.probes.workloads.naming.cri import CriNames, fields
+from wattview.probes.workloads.naming.docker_api import DockerNames
 from wattview.probes.workloads.naming.kubelet import KubeletNames
 
 
@@ -198,3 +201,50 @@ def test_of_crio_only_what_runs_is_asked_for_and_only_once(
         found.close()
     assert [(one.id, one.pid) for one in found.containers.values()] == [("c1", 4242)]
     assert (asked.count("ContainerStatus"), asked.count("PodSandboxStatus")) == (1, 1)
+
+
+@contextlib.contextmanager
+def saying(where: Path, pieces: Iterable[bytes]) -> Iterator[None]:
+    """An engine that answers its one client with these pieces."""
+
+    def serve() -> None:
+        client, _ = listening.accept()
+        with client, contextlib.suppress(OSError):
+            client.recv(1000)
+            for piece in pieces:
+                client.sendall(piece)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(where))
+        listening.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        thread.join()
+
+
+def dripping() -> Iterator[bytes]:
+    while True:
+        time.sleep(0.05)
+        yield b" "
+
+
+@pytest.mark.parametrize(
+    ("pieces", "reason"),
+    [
+        (dripping(), "did not answer completely within 0.5 s"),
+        ((b"x" * 10_000 for _ in range(1000)), "answered more than"),
+        ([b"HTTP/1.0 500 Internal Server Error\r\n\r\n[]"], "answered 500 Internal Server Error"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[{"], "not a list of containers"),
+        ([b"SSH-2.0-OpenSSH\r\n"], "answered no HTTP"),
+        ([], "answered no HTTP"),
+    ],
+    ids=["dripping", "endless", "failing", "cut", "another", "silent"],
+)
+def test_an_engine_that_lists_nothing_of_use_is_a_fault_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces: Iterable[bytes], reason: str
+) -> None:
+    monkeypatch.setattr(docker_api, "SECONDS", 0.5)
+    monkeypatch.setattr(docker_api, "MAX_BYTES", 100_000)
+    with saying(tmp_path / "sock", pieces), pytest.raises(SourceBroken, match=reason):
+        DockerNames("docker", str(tmp_path / "sock")).ask()

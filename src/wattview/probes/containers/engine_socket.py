@@ -9,7 +9,7 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -67,24 +67,41 @@ def peer(host: str, seconds: float) -> int | None:
     """
     address = urlsplit(host)
     where = host.removeprefix("unix://")
-    try:
+    with explained(where):
         if address.scheme == "unix":
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.settimeout(seconds)
-                probe.connect(where)
+            with connected(where, seconds) as probe:
                 credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
             pid, _, _ = struct.unpack("3i", credentials)
             return int(pid) or None
         if address.scheme in ("tcp", "http", "https"):
             port = address.port or (2376 if address.scheme == "https" else 2375)
             socket.create_connection((address.hostname or "127.0.0.1", port), timeout=seconds).close()
+    return None
+
+
+def connected(where: str, seconds: float) -> socket.socket:
+    """A connection to the engine's socket, each of whose calls takes no longer. Raises OSError."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(seconds)
+        connection.connect(where)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def explained(where: str) -> Iterator[None]:
+    """A connection that fails, as a SourceAbsent or SourceRefused."""
+    try:
+        yield
     except FileNotFoundError:
         raise SourceAbsent(f"no {engine_at(where).name} engine: {where} does not exist", absent_fix(where)) from None
     except PermissionError:
         raise SourceRefused(f"{where} may not be opened by this user", refused_fix(where)) from None
     except ConnectionRefusedError:
         raise SourceAbsent(f"no {engine_at(where).name} engine listens at {where}", _start(where)) from None
-    return None
 
 
 _ELSEWHERE = "or set docker.host (DOCKER_HOST) to the engine's address"

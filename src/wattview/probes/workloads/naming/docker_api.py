@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import time
+
 from msgspec import Struct
 
-from wattview.fetch import Site, blocking, decode_json
+from wattview.fetch import MAX_BYTES, BadAnswer, Fetched, FetchTooLarge, NoAnswer, decode_json
 from wattview.probes import broken_if_it_fails
-from wattview.probes.containers.engine_socket import peer
+from wattview.probes.containers.engine_socket import connected, explained
 from wattview.probes.workloads.naming import Named, kubernetes_name
 
 SECONDS = 10.0
+
+_REQUEST = b"GET /containers/json HTTP/1.0\r\nHost: localhost\r\nUser-Agent: wattview\r\n\r\n"
+"""The answer to HTTP/1.0 is not in chunks, and ends with its connection (RFC 9112, 6.1)."""
 
 
 class _Listed(Struct, rename="pascal"):
@@ -31,10 +36,8 @@ class DockerNames:
 
     def ask(self) -> list[Named]:
         """Raises SourceAbsent, SourceRefused or SourceBroken."""
-        # The first says who may open the socket, and how that is changed.
-        peer(f"unix://{self.where}", SECONDS)
-        with broken_if_it_fails():
-            listed = blocking(self._list())
+        with broken_if_it_fails(), explained(self.where):
+            listed = decode_json(self._fetch(), list[_Listed], "a list of containers")
         return [
             kubernetes_name(
                 one.id, (one.names or [one.id[:12]])[0].lstrip("/"), self.engine, one.image, one.labels or {}
@@ -42,7 +45,24 @@ class DockerNames:
             for one in listed
         ]
 
-    async def _list(self) -> list[_Listed]:
-        async with Site(f"unix://{self.where}", seconds=SECONDS) as site:
-            answer = await site.fetch("/containers/json")
-            return decode_json(answer, list[_Listed], "a list of containers")
+    def _fetch(self) -> Fetched:
+        """By the socket alone: ``fetch`` takes twenty times as long, and each container that comes is asked for."""
+        answer = bytearray()
+        until = time.monotonic() + SECONDS
+        with connected(self.where, SECONDS) as engine:
+            try:
+                engine.sendall(_REQUEST)
+                while piece := engine.recv(65536):
+                    answer += piece
+                    if len(answer) > MAX_BYTES:
+                        raise FetchTooLarge(f"{self.where} answered more than {MAX_BYTES / 2**20:g} MiB")
+                    engine.settimeout(max(until - time.monotonic(), 0.001))
+            except TimeoutError:
+                raise NoAnswer(f"{self.where} did not answer completely within {SECONDS:g} s") from None
+            except OSError as error:
+                raise BadAnswer(f"{self.where}: {error.strerror or type(error).__name__}") from None
+        head, _, body = bytes(answer).partition(b"\r\n\r\n")
+        status, _, phrase = head.partition(b"\r\n")[0].decode("utf-8", "replace").partition(" ")[2].partition(" ")
+        if status != "200":
+            raise BadAnswer(f"{self.where} answered {status or 'no HTTP'} {phrase}".strip())
+        return Fetched(self.where, 200, phrase, body)
