@@ -21,7 +21,7 @@ def progress_bars(estimated: bool = False) -> Iterator[Callable[[str], ProgressB
     """Yields a function that adds a bar with its first words. ``estimated``: with the time left, as rich estimates it.
     The bars go with the end of the block."""
     if not sys.stderr.isatty():
-        yield lambda words: _nothing
+        yield lambda words: lambda fraction, words, behind="": None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -43,7 +43,3 @@ def progress_bars(estimated: bool = False) -> Iterator[Callable[[str], ProgressB
             return show
 
         yield add
-
-
-def _nothing(fraction: float, words: str, behind: str = "") -> None:
-    pass

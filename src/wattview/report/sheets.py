@@ -51,7 +51,10 @@ def sheets_of(
 ) -> Iterator[Sheet]:
     """For one machine. ``short`` has the words that tell a label from the others."""
     rows = [(group.valid[0].record.setting_name, group) for group in _baselines(runs, machine)]
-    rows += [(short[group.label], group if group.valid else _uncounted(group)) for group in groups]
+    # A setting none of whose repeats counts shows the figures of these, marked as such.
+    rows += [
+        (short[one.label], one if one.valid else Repeats(one.setting, one.invalid, (), one.machine)) for one in groups
+    ]
     for title, names in SHEETS:
         quantities = [
             QUANTITIES[name] for name in names
@@ -70,11 +73,6 @@ def _baselines(runs: Sequence[RunResult], machine: str | None) -> list[Repeats]:
             found.setdefault(one.record.setting_name, []).append(one)
     groups = [Repeats(setting_of(own[0].record), tuple(own), (), machine) for own in found.values()]
     return [part for group in groups for part in group.by_source()]
-
-
-def _uncounted(group: Repeats) -> Repeats:
-    """The figures of a setting none of whose repeats counts, marked as such."""
-    return Repeats(group.setting, group.invalid, (), group.machine)
 
 
 def _sheet(title: str, quantities: Sequence[Quantity], rows: Sequence[tuple[str, Repeats]]) -> Sheet:

@@ -47,14 +47,10 @@ def why_not_runnable(command: Sequence[str]) -> tuple[int, str] | None:
     return NOT_FOUND, f"{program}: no such command"
 
 
-def _ignored(pid: int) -> None:
-    pass
-
-
-async def execute(command: Sequence[str], started: Callable[[int], None] = _ignored) -> CommandTimes:
+async def execute(command: Sequence[str], started: Callable[[int], None] = lambda _: None) -> CommandTimes:
     """Runs it to its end. Ctrl-C reaches it through the terminal; SIGTERM is passed on. ``started`` gets its process
     id. Raises OSError."""
-    if command_line.ffmpeg_at(command) is None or command_line.reports_progress(command):
+    if command_line.ffmpeg_at(command) is None or "-progress" in command:
         return await _run(command, None, started)
     reader, writer = os.pipe()
     ended = threading.Event()

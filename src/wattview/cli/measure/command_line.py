@@ -67,10 +67,6 @@ def with_progress(command: Sequence[str], descriptor: int) -> list[str]:
     return [*command[:at], "-progress", f"pipe:{descriptor}", *command[at:]]
 
 
-def reports_progress(command: Sequence[str]) -> bool:
-    return "-progress" in command
-
-
 def is_live(command: Sequence[str]) -> bool:
     """Whether FFmpeg must keep real time: it paces its input, or sends an output to a server."""
     return "-re" in command or "-readrate" in command or any(map(_LIVE.search, outputs(command)))

@@ -44,9 +44,6 @@ class Accounts:
         self.attributional = Book()
         self.idle: Idle | None = None
 
-    def books(self) -> tuple[Book, Book]:
-        return self.marginal, self.attributional
-
     def enter(self, interval: Interval, idle: Idle | None, gpu_idle: Mapping[str, float]) -> None:
         """Divides an interval by both accounts; by the marginal one only if idle power is known."""
         self.idle = idle

@@ -155,7 +155,7 @@ class Attributor:
             self._share_out(interval, power, resting)
             self._containers_seen = containers is not None
             self._workloads = workloads or self._workloads
-            for book in self._accounts.books():
+            for book in (self._accounts.marginal, self._accounts.attributional):
                 if containers is not None:
                     book.ledger.keep(one.name for one in (*containers.containers, *containers.ended))
                 if workloads is not None:

@@ -184,7 +184,8 @@ class Intervals:
             ),
             cpus=look.host.cpus,
             cpu_seconds=used,
-            inside=_own_container(containers, look.own_pids),
+            # The container that the daemon runs in: its init is the daemon or an ancestor of it.
+            inside=next((Part("container", one.name) for one in containers if one.pid in look.own_pids), None),
             processes=self._carry.fitted(watched, {**workloads, **used}),
             gpus=tuple(self._gpu_intervals(look, containers, start, end)),
             monotonic=end,
@@ -293,8 +294,3 @@ def _busy(gpu: Gpu) -> float:
     """Utilisation of a GPU's busiest unit."""
     percents = (gpu.utilization_percent, gpu.encoder_percent, gpu.decoder_percent)
     return min(max((percent for percent in percents if percent is not None), default=0.0) / 100.0, 1.0)
-
-
-def _own_container(containers: Iterable[Container], own_pids: frozenset[int]) -> Part | None:
-    """The container that the daemon runs in: its init is the daemon or an ancestor of it."""
-    return next((Part("container", one.name) for one in containers if one.pid in own_pids), None)

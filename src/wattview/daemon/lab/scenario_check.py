@@ -182,7 +182,8 @@ def _check_streams(field: str, scenario: Scenario, media_dir: Path) -> None:
         encoder_options.encoder_arguments(scenario, bits=MIN_BITS_PER_SECOND, fps=scenario.fps)
     except ValueError as error:
         raise WrongField(f"{field}.encoder_args", str(error)) from None
-    _check_push(field, scenario)
+    if scenario.viewers and not scenario.push:
+        raise WrongField(f"{field}.viewers", "viewers need pushed streams: set push, or no viewers")
     _check_crf(field, scenario)
     _check_picture(f"{field}.resolution", scenario.resolution)
     if scenario.bitrates is None:
@@ -220,11 +221,6 @@ def _check_target(field: str, scenario: Scenario, targets: Mapping[str, str]) ->
     if scenario.viewers and not found.watchable:
         text = f"players cannot pull from {found.transport.name} targets; leave them out, or push elsewhere"
         raise WrongField(f"{field}.viewers", text)
-
-
-def _check_push(field: str, scenario: Scenario) -> None:
-    if scenario.viewers and not scenario.push:
-        raise WrongField(f"{field}.viewers", "viewers need pushed streams: set push, or no viewers")
 
 
 def _check_crf(field: str, scenario: Scenario) -> None:

@@ -111,7 +111,7 @@ class PowercapZones:
             faults.append(Fault("psys", "it counts less than the packages that it contains, and is ignored"))
         psys = self._psys()
         counted = psys or self._packages_and_dram()
-        self._add_up(counted, grown)
+        self._host += sum([grown.get(zone.path, 0) for zone in counted if zone.path not in self._dies.undecided])
         known = bool(psys) or not (self._nameless or self._dies.undecided)
         whole = bool(counted) and all(zone in alive for zone in counted) and known
         return Measurement(
@@ -160,9 +160,6 @@ class PowercapZones:
         sum unknown."""
         known = [*self._zones.values(), *self._gone.values()]
         return [zone for zone in known if zone.kind == "package" or (zone.kind == "dram" and not zone.still)]
-
-    def _add_up(self, counted: list[PowercapZone], grown: dict[str, int]) -> None:
-        self._host += sum([grown.get(zone.path, 0) for zone in counted if zone.path not in self._dies.undecided])
 
     def _require_some(
         self, read: list[PowercapZone], alive: list[PowercapZone], refused: bool, faults: list[Fault]

@@ -210,18 +210,13 @@ def _vmaf(tool: Tool, clip: Clip, stem: str) -> str:
     if of_ten_bits(tool.model):
         model += "".join(f"\\\\:cambi.{option}" for option in encoded)
     options = [f"model={model}", f"log_fmt=json:log_path={stem}-vmaf.json", f"n_threads={len(os.sched_getaffinity(0))}"]
-    if tool.cambi and can_cambi(clip):
+    if tool.cambi and max(picture_size(clip.scenario.resolution)) >= MIN_CAMBI_SIDE:
         options.append(CAMBI + "".join(f"\\\\:{option}" for option in encoded))
     sides = "[d{0}][r{0}]"
     if of_ten_bits(tool.model) and not clip.ten_bits:
         convert = f"format={TEN_BITS}"
         sides = f"[d{{0}}]{convert}[d{{0}}x];[r{{0}}]{convert}[r{{0}}x];[d{{0}}x][r{{0}}x]"
     return f"{sides}libvmaf={':'.join(options)}:shortest=1[o{{0}}]"
-
-
-def can_cambi(clip: Clip) -> bool:
-    """Whether the picture is large enough."""
-    return max(picture_size(clip.scenario.resolution)) >= MIN_CAMBI_SIDE
 
 
 def _encoded(clip: Clip) -> list[str]:

@@ -301,11 +301,7 @@ def _pressure_v2(files: OpenCgroup) -> Fields:
 
 
 def _pids(files: OpenCgroup) -> Fields:
-    return {"pids": files.needed("pids", "pids.current", _pids_current)}
-
-
-def _pids_current(data: bytes) -> int:
-    return integer(data, "pids.current")
+    return {"pids": files.needed("pids", "pids.current", lambda data: integer(data, "pids.current"))}
 
 
 class CgroupSection(NamedTuple):
