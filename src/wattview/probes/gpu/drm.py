@@ -15,7 +15,6 @@ import errno
 import os
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +26,8 @@ from wattview.probes.rates import Rate
 RESCAN_SECONDS = 30.0
 _VENDORS: dict[str, Literal["amd", "intel"]] = {"0x1002": "amd", "0x8086": "intel"}
 _NAMES = {"amd": "AMD GPU", "intel": "Intel GPU"}
-_MICRO = 1e-6
+# How many of the units of a file make one of ours.
+_PLAIN, _MILLI, _MICRO, _MEGA = 1, 1000, 1e6, 1e-6
 _LET_GO = (
     "its driver has released it, although it is still present",
     "load its driver again (see dmesg), or restart WattView to measure without it",
@@ -130,8 +130,8 @@ class _Card:
         self._fixed["integrated"] = _integrated(self._pci, hwmon, vendor)
         self.unread = Gpu(**self._fixed)
         self.files = {
-            field: (KernelFile(path, 64), scale)
-            for field, path, scale in _sensors(device, hwmon, device.parent / name, vendor, self.unread.integrated)
+            field: (KernelFile(path, 64), unit)
+            for field, path, unit in _sensors(device, hwmon, device.parent / name, vendor, self.unread.integrated)
             if path.exists()
         }
 
@@ -147,10 +147,10 @@ class _Card:
         if self._sleeps():
             return Gpu(**self._fixed, asleep=True)
         values: dict[str, Any] = {}
-        for field, (file, scale) in self.files.items():
+        for field, (file, unit) in self.files.items():
             number = _number(file)
-            if number is not None:
-                values.setdefault(field, scale(number))
+            if number is not None and (number or field != "power_limit_watts"):  # 0: no limit
+                values.setdefault(field, number if unit == _PLAIN else number / unit)
         values = plausible(f"GPU {self._fixed['device']}", values, faults)
         energy = values.get("energy_joules_total")
         if energy is not None:
@@ -173,29 +173,6 @@ class _Card:
             return False  # no runtime power management
 
 
-Scale = Callable[[int], float]
-
-
-def _plain(number: int) -> float:
-    return number
-
-
-def _micro(number: int) -> float:
-    return number * _MICRO
-
-
-def _milli(number: int) -> float:
-    return number / 1000
-
-
-def _mega(number: int) -> float:
-    return number * 1e6
-
-
-def _limit(number: int) -> float | None:
-    return number * _MICRO or None  # 0: no limit
-
-
 def _integrated(pci: str, hwmon: Path, vendor: Literal["amd", "intel"]) -> bool:
     """Whether it is part of the processor: Intel's is always the same device of the root bus; AMD's has the
     northbridge's voltage among its sensors (Documentation/gpu/amdgpu/thermal.rst), and its power includes the CPU's."""
@@ -213,34 +190,34 @@ def _hwmon(device: Path) -> Path:
 
 def _sensors(
     device: Path, hwmon: Path, card: Path, vendor: Literal["amd", "intel"], integrated: bool
-) -> list[tuple[str, Path, Callable[[int], Any]]]:
-    """(our field, the driver's file, conversion to our unit)."""
+) -> list[tuple[str, Path, float]]:
+    """(our field, the driver's file, its unit)."""
     temperatures = {text_of(hwmon / f"temp{number}_label"): hwmon / f"temp{number}_input" for number in range(1, 5)}
     if vendor == "amd":
         power = hwmon / ("power1_average" if (hwmon / "power1_average").exists() else "power1_input")
-        found: list[tuple[str, Path, Callable[[int], Any]]] = [
-            ("power_limit_watts", hwmon / "power1_cap", _limit),
-            ("utilization_percent", device / "gpu_busy_percent", _plain),
-            ("memory_utilization_percent", device / "mem_busy_percent", _plain),
-            ("decoder_percent", device / "vcn_busy_percent", _plain),
-            ("memory_total_bytes", device / "mem_info_vram_total", _plain),
-            ("memory_used_bytes", device / "mem_info_vram_used", _plain),
-            ("temperature_celsius", temperatures.get("edge", hwmon / "temp1_input"), _milli),
-            ("sm_clock_hertz", hwmon / "freq1_input", _plain),
-            ("memory_clock_hertz", hwmon / "freq2_input", _plain),
+        found = [
+            ("power_limit_watts", hwmon / "power1_cap", _MICRO),
+            ("utilization_percent", device / "gpu_busy_percent", _PLAIN),
+            ("memory_utilization_percent", device / "mem_busy_percent", _PLAIN),
+            ("decoder_percent", device / "vcn_busy_percent", _PLAIN),
+            ("memory_total_bytes", device / "mem_info_vram_total", _PLAIN),
+            ("memory_used_bytes", device / "mem_info_vram_used", _PLAIN),
+            ("temperature_celsius", temperatures.get("edge", hwmon / "temp1_input"), _MILLI),
+            ("sm_clock_hertz", hwmon / "freq1_input", _PLAIN),
+            ("memory_clock_hertz", hwmon / "freq2_input", _PLAIN),
         ]
         if "mem" in temperatures:
-            found.append(("memory_temperature_celsius", temperatures["mem"], _milli))
-        return found if integrated else [("power_watts", power, _micro), *found]
+            found.append(("memory_temperature_celsius", temperatures["mem"], _MILLI))
+        return found if integrated else [("power_watts", power, _MICRO), *found]
     found = [
-        ("energy_joules_total", hwmon / "energy1_input", _micro),
-        ("power_limit_watts", hwmon / "power1_max", _limit),
-        ("temperature_celsius", temperatures.get("pkg", hwmon / "temp2_input"), _milli),
-        ("sm_clock_hertz", card / "gt_act_freq_mhz", _mega),
-        ("sm_clock_hertz", device / "tile0" / "gt0" / "freq0" / "act_freq", _mega),
+        ("energy_joules_total", hwmon / "energy1_input", _MICRO),
+        ("power_limit_watts", hwmon / "power1_max", _MICRO),
+        ("temperature_celsius", temperatures.get("pkg", hwmon / "temp2_input"), _MILLI),
+        ("sm_clock_hertz", card / "gt_act_freq_mhz", _MEGA),
+        ("sm_clock_hertz", device / "tile0" / "gt0" / "freq0" / "act_freq", _MEGA),
     ]
     if "vram" in temperatures:
-        found.append(("memory_temperature_celsius", temperatures["vram"], _milli))
+        found.append(("memory_temperature_celsius", temperatures["vram"], _MILLI))
     return found
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from wattview.model import Fault
@@ -115,14 +116,6 @@ class Caller:
 Conversion = Callable[[Any], Any]
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-def _first(value_and_period: Any) -> Any:
-    return value_and_period[0]
-
-
 def _thousandth(value: Any) -> Any:
     return value / 1000
 
@@ -145,32 +138,32 @@ _CALLS: tuple[tuple[str, str, tuple[tuple[str, Conversion], ...]], ...] = (
         "nvmlDeviceGetUtilizationRates",
         "",
         (
-            ("utilization_percent", lambda rates: rates.gpu),
-            ("memory_utilization_percent", lambda rates: rates.memory),
+            ("utilization_percent", attrgetter("gpu")),
+            ("memory_utilization_percent", attrgetter("memory")),
         ),
     ),
-    ("nvmlDeviceGetEncoderUtilization", "", (("encoder_percent", _first),)),
-    ("nvmlDeviceGetDecoderUtilization", "", (("decoder_percent", _first),)),
+    ("nvmlDeviceGetEncoderUtilization", "", (("encoder_percent", itemgetter(0)),)),
+    ("nvmlDeviceGetDecoderUtilization", "", (("decoder_percent", itemgetter(0)),)),
     (
         "nvmlDeviceGetEncoderStats",
         "",
         (
-            ("encoder_sessions", _first),
-            ("encoder_frames_per_second", lambda stats: stats[1]),
+            ("encoder_sessions", itemgetter(0)),
+            ("encoder_frames_per_second", itemgetter(1)),
             # Without a session there is no latency, and NVML reports 0.
             ("encoder_latency_seconds", lambda stats: stats[2] / 1e6 if stats[0] else None),
         ),
     ),
-    ("nvmlDeviceGetTemperature", "NVML_TEMPERATURE_GPU", (("temperature_celsius", _same),)),
+    ("nvmlDeviceGetTemperature", "NVML_TEMPERATURE_GPU", (("temperature_celsius", lambda value: value),)),
     ("nvmlDeviceGetClockInfo", "NVML_CLOCK_SM", (("sm_clock_hertz", _megahertz),)),
     ("nvmlDeviceGetClockInfo", "NVML_CLOCK_MEM", (("memory_clock_hertz", _megahertz),)),
-    ("nvmlDeviceGetPcieReplayCounter", "", (("pcie_replay_total", _same),)),
+    ("nvmlDeviceGetPcieReplayCounter", "", (("pcie_replay_total", lambda value: value),)),
     (
         "nvmlDeviceGetRemappedRows",
         "",
         (
-            ("remapped_rows_correctable_total", _first),
-            ("remapped_rows_uncorrectable_total", lambda rows: rows[1]),
+            ("remapped_rows_correctable_total", itemgetter(0)),
+            ("remapped_rows_uncorrectable_total", itemgetter(1)),
             ("remap_pending", lambda rows: bool(rows[2])),
             ("remap_failed", lambda rows: bool(rows[3])),
         ),

@@ -8,7 +8,6 @@ https://docs.nvidia.com/deploy/nvml-api/group__nvmlGpmFunctions.html
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from wattview.model import GpuProfile
@@ -18,28 +17,23 @@ from wattview.probes.plausible import plausible
 MIN_SPAN_SECONDS = 1.0
 
 
-def _share(percent: float) -> float:
-    return percent / 100
+# How many of NVML's units make one of ours.
+_PERCENT, _MEBIBYTES = 100, 2**-20
 
-
-def _from_mebibytes(mebibytes: float) -> float:
-    return mebibytes * 1024 * 1024
-
-
-# NVML's metric, our field, and the conversion to our unit.
-_METRICS: tuple[tuple[str, str, Callable[[float], float]], ...] = (
-    ("NVML_GPM_METRIC_GRAPHICS_UTIL", "graphics_active", _share),
-    ("NVML_GPM_METRIC_SM_UTIL", "sm_active", _share),
-    ("NVML_GPM_METRIC_SM_OCCUPANCY", "sm_occupancy", _share),
-    ("NVML_GPM_METRIC_ANY_TENSOR_UTIL", "tensor_active", _share),
-    ("NVML_GPM_METRIC_FP64_UTIL", "fp64_active", _share),
-    ("NVML_GPM_METRIC_FP32_UTIL", "fp32_active", _share),
-    ("NVML_GPM_METRIC_FP16_UTIL", "fp16_active", _share),
-    ("NVML_GPM_METRIC_DRAM_BW_UTIL", "dram_active", _share),
-    ("NVML_GPM_METRIC_PCIE_TX_PER_SEC", "pcie_transmit_bytes_per_second", _from_mebibytes),
-    ("NVML_GPM_METRIC_PCIE_RX_PER_SEC", "pcie_receive_bytes_per_second", _from_mebibytes),
-    ("NVML_GPM_METRIC_NVLINK_TOTAL_TX_PER_SEC", "nvlink_transmit_bytes_per_second", _from_mebibytes),
-    ("NVML_GPM_METRIC_NVLINK_TOTAL_RX_PER_SEC", "nvlink_receive_bytes_per_second", _from_mebibytes),
+# NVML's metric, our field, and NVML's unit.
+_METRICS: tuple[tuple[str, str, float], ...] = (
+    ("NVML_GPM_METRIC_GRAPHICS_UTIL", "graphics_active", _PERCENT),
+    ("NVML_GPM_METRIC_SM_UTIL", "sm_active", _PERCENT),
+    ("NVML_GPM_METRIC_SM_OCCUPANCY", "sm_occupancy", _PERCENT),
+    ("NVML_GPM_METRIC_ANY_TENSOR_UTIL", "tensor_active", _PERCENT),
+    ("NVML_GPM_METRIC_FP64_UTIL", "fp64_active", _PERCENT),
+    ("NVML_GPM_METRIC_FP32_UTIL", "fp32_active", _PERCENT),
+    ("NVML_GPM_METRIC_FP16_UTIL", "fp16_active", _PERCENT),
+    ("NVML_GPM_METRIC_DRAM_BW_UTIL", "dram_active", _PERCENT),
+    ("NVML_GPM_METRIC_PCIE_TX_PER_SEC", "pcie_transmit_bytes_per_second", _MEBIBYTES),
+    ("NVML_GPM_METRIC_PCIE_RX_PER_SEC", "pcie_receive_bytes_per_second", _MEBIBYTES),
+    ("NVML_GPM_METRIC_NVLINK_TOTAL_TX_PER_SEC", "nvlink_transmit_bytes_per_second", _MEBIBYTES),
+    ("NVML_GPM_METRIC_NVLINK_TOTAL_RX_PER_SEC", "nvlink_receive_bytes_per_second", _MEBIBYTES),
 )
 
 
@@ -107,9 +101,9 @@ class Profiler:
         if answer is None:
             return None
         values = {}
-        for index, (_, field, convert) in enumerate(wanted):
+        for index, (_, field, unit) in enumerate(wanted):
             metric = answer.metrics[index]
             if metric.nvmlReturn == nvml.NVML_SUCCESS and math.isfinite(metric.value):
-                values[field] = convert(metric.value)
+                values[field] = metric.value / unit
         values = plausible(self._caller.part, values, self._caller.faults)
         return GpuProfile(**values) if values else None
