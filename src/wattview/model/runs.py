@@ -47,30 +47,32 @@ class EncoderStatus(Struct, frozen=True, kw_only=True):
         return self.speed is not None and self.speed < REALTIME_SPEED
 
 
-class RenditionRecord(Struct, frozen=True, kw_only=True):
-    """One stream or rendition of a scenario and its quality; VMAF pooled in four ways. PSNR and XPSNR are in dB."""
+class Scores(Struct, frozen=True, kw_only=True):
+    """How near a picture is to its source. VMAF is pooled in four ways; PSNR and XPSNR are in dB."""
 
-    stream: str
-    resolution: str
-    fps: int | float
-    bitrate: str
-    bitrate_bps: float | None = None
     vmaf_score: float | None = None
     vmaf_harmonic_mean: float | None = None
     vmaf_percentile_1: float | None = None
     vmaf_minimum: float | None = None
     psnr_score: float | None = None
     ssim_score: float | None = None
-    quality_frames: int | None = None
     xpsnr_score: float | None = None
     cambi_score: float | None = None
 
 
-SCORES = (
-    "vmaf_score", "vmaf_harmonic_mean", "vmaf_percentile_1", "vmaf_minimum", "psnr_score", "ssim_score", "xpsnr_score",
-    "cambi_score",
-)  # fmt: skip
+SCORES = Scores.__struct_fields__
 """The scores, by the names of their fields in every record."""
+
+
+class RenditionRecord(Scores, frozen=True, kw_only=True):
+    """One stream or rendition of a scenario and its quality."""
+
+    stream: str
+    resolution: str
+    fps: int | float
+    bitrate: str
+    bitrate_bps: float | None = None
+    quality_frames: int | None = None
 
 
 def scores_of(one: object) -> dict[str, float | None]:
@@ -154,7 +156,7 @@ class CommandReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     notes: list[str] = []
 
 
-class ScenarioRecord(Struct, frozen=True, kw_only=True):
+class ScenarioRecord(Scores, frozen=True, kw_only=True):
     """One scenario in a results file: the fields that all programs share, then ours. A missing field is None;
     ``realtime`` is None if the encoder was not watched.
 
@@ -175,9 +177,6 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     start_time: float | None = None
     end_time: float | None = None
     outputs: list[Output] | None = None
-    vmaf_score: float | None = None
-    psnr_score: float | None = None
-    ssim_score: float | None = None
     type: str | None = None
     streams: int | None = None
     source: str | None = None
@@ -187,9 +186,6 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     realtime: bool | None = None
     encoders: list[EncoderStatus] | None = None
     vmaf_model: str | None = None
-    vmaf_harmonic_mean: float | None = None
-    vmaf_percentile_1: float | None = None
-    vmaf_minimum: float | None = None
     quality_tool: str | None = None
     quality_frames: int | None = None
     viewers: int | None = None
@@ -206,8 +202,6 @@ class ScenarioRecord(Struct, frozen=True, kw_only=True):
     warmup_seconds: float | None = None
     renditions: list[RenditionRecord] | None = None
     playback: Playback | None = None
-    xpsnr_score: float | None = None
-    cambi_score: float | None = None
     encoder_tool: str | None = None
     encoder_args: str | None = None
     bit_depth: int | None = None

@@ -15,6 +15,7 @@ from wattview.daemon.lab.encoding.ffmpeg_process import last_words
 from wattview.daemon.lab.judging.tool import Tool
 from wattview.daemon.lab.judging.vmaf_models import model_name
 from wattview.decoding import UNREADABLE, why_unreadable
+from wattview.model.runs import Scores
 
 PART = ".part"
 """Suffix of the logs of an unfinished comparison, which ``run_journal.delete_what_is_compared`` deletes."""
@@ -30,7 +31,7 @@ class QualityFailed(Exception):
     """The comparison failed. ``str()`` says why."""
 
 
-class Quality(Struct, frozen=True, kw_only=True):
+class Quality(Scores, frozen=True, kw_only=True):
     """The scores of ``frames`` compared frames, by a record's names for them. VMAF is None if the tool has no libvmaf.
     PSNR is in dB, over all planes weighted by their size; SSIM likewise (``All``).
 
@@ -43,13 +44,7 @@ class Quality(Struct, frozen=True, kw_only=True):
     frames: int
     psnr_score: float
     ssim_score: float
-    vmaf_score: float | None = None
-    vmaf_harmonic_mean: float | None = None
-    vmaf_percentile_1: float | None = None
-    vmaf_minimum: float | None = None
     vmaf_model: str | None = None
-    xpsnr_score: float | None = None
-    cambi_score: float | None = None
     tool: str = ""
 
 
