@@ -226,15 +226,6 @@ class FleetStore:
         return {found.labels["host"]: found for found in await self._store.instant(query) if found.labels.get("host")}
 
 
-async def fleet(url: str, timeout_seconds: float = 10.0) -> list[HostRow]:
-    """Every host with a sample within the last hour, by name. Raises FleetError."""
-    store = FleetStore(url, timeout_seconds=timeout_seconds)
-    try:
-        return await store.hosts()
-    finally:
-        await store.close()
-
-
 def stream_watts_of(host: str) -> str:
     """PromQL for the power of a host's streams. Where a stream's encoder is on another machine whose daemon watches the
     same media server, that one knows what the encoder takes, and this one what the server does."""

@@ -13,7 +13,6 @@ from wattview.analysis.windows.energy import (
     counter_bounds,
     counter_increase,
     integral,
-    maximum,
     readings,
     summed,
     tolerated_gap,
@@ -131,19 +130,19 @@ def test_a_gauge_is_integrated_along_straight_lines() -> None:
 
 def test_the_maximum_is_the_largest_reading_inside_the_window_its_ends_included() -> None:
     points = [(0.0, 99.0), (5.0, 10.0), (10.0, 30.0), (15.0, 20.0), (20.0, 99.0)]
-    assert maximum(points, 5, 15) == 30.0
-    assert maximum(points, 4, 21) == 99.0
-    assert maximum(points, 0, 5) == 99.0
+    assert max(watts for _, watts in readings(points, 5, 15)) == 30.0
+    assert max(watts for _, watts in readings(points, 4, 21)) == 99.0
+    assert max(watts for _, watts in readings(points, 0, 5)) == 99.0
 
 
 def test_a_maximum_is_unknown_where_readings_are_missing() -> None:
     points = [(0.0, 1.0), (5.0, 2.0), (90.0, 3.0)]
     with pytest.raises(NoData, match="no reading inside the window"):
-        maximum(points, 6, 50)
+        readings(points, 6, 50)
     with pytest.raises(NoData, match="no reading for 85 s, 5 s into the window"):
-        maximum(points, 0, 90)
+        readings(points, 0, 90)
     with pytest.raises(NoData, match="no reading for 65 s"):
-        maximum(points, 0, 70)
+        readings(points, 0, 70)
     assert len(readings(points, 0, 60)) == 2
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support import cgroup_tree as tree
 from tests.support.cgroup_tree import ID, OTHER_ID
+from wattview.probes import procfs
 from wattview.probes.containers.cgroups import cgroup
 
 
@@ -174,14 +175,14 @@ def test_every_io_stat_file_is_read_back(values: dict[tuple[int, int], dict[str,
 @given(st.integers(0, 2**62), st.integers(0, 2**62))
 def test_every_pressure_file_is_read_back(some: int, full: int) -> None:
     text = f"some avg10=1.00 avg60=0.50 avg300=0.10 total={some}\nfull avg10=0 avg60=0 avg300=0 total={full}\n"
-    assert dict(cgroup.stalled_seconds(text.encode())) == {"some": some / 1e6, "full": full / 1e6}
+    assert procfs.pressure(text.encode()) == {"some": some / 1e6, "full": full / 1e6}
 
 
 @given(st.binary(max_size=200))
 def test_no_text_makes_a_parser_fail_otherwise_than_with_a_value_error(data: bytes) -> None:
     for parse in (
         cgroup.parse_pid_cgroup, cgroup.flat, cgroup.limit, cgroup.cpu_max, cgroup.blkio, cgroup.io_stat,
-        lambda text: list(cgroup.stalled_seconds(text)),
+        lambda text: list(procfs.pressure(text)),
     ):  # fmt: skip
         try:
             parse(data)

@@ -25,7 +25,8 @@ from wattview.model import Container, ContainersReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceError, SourceRefused
 from wattview.probes.containers import bounded_docker
 from wattview.probes.containers import probe as containers
-from wattview.probes.containers.docker_stats_families import cadvisor_families, docker_families
+from wattview.probes.containers.cadvisor_families import cadvisor_families
+from wattview.probes.containers.docker_stats_families import docker_families
 from wattview.probes.containers.probe import ContainersProbe
 
 MakeConfig = Callable[..., Config]

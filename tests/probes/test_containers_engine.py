@@ -20,7 +20,8 @@ from wattview.config import Config
 from wattview.exposition import OPENMETRICS, render
 from wattview.model import Container, ContainersReading
 from wattview.probes import SourceError
-from wattview.probes.containers.docker_stats_families import cadvisor_families, docker_families
+from wattview.probes.containers.cadvisor_families import cadvisor_families
+from wattview.probes.containers.docker_stats_families import docker_families
 from wattview.probes.containers.probe import ContainersProbe
 
 __all__ = ["docker_engine"]

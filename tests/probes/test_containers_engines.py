@@ -18,7 +18,8 @@ from wattview.config import Config
 from wattview.exposition import render
 from wattview.model import ContainersReading
 from wattview.probes import SourceAbsent
-from wattview.probes.containers.docker_stats_families import cadvisor_families, docker_families
+from wattview.probes.containers.cadvisor_families import cadvisor_families
+from wattview.probes.containers.docker_stats_families import docker_families
 from wattview.probes.containers.engines.other_engines import OtherEngines
 from wattview.probes.containers.probe import ContainersProbe
 from wattview.probes.workloads.engines import docker_engines

@@ -13,7 +13,8 @@ import pytest
 from tests.probes.test_containers_engine import BUSY, MakeConfig, Watched, named, names, stats
 from tests.support.docker_engine import Engine, docker_engine
 from wattview.exposition import render
-from wattview.probes.containers.docker_stats_families import cadvisor_families, docker_families
+from wattview.probes.containers.cadvisor_families import cadvisor_families
+from wattview.probes.containers.docker_stats_families import docker_families
 
 __all__ = ["docker_engine"]
 

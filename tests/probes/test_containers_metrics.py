@@ -32,10 +32,11 @@ from wattview.model import (
     Nic,
     NicCounters,
 )
+from wattview.probes.containers.cadvisor_families import cadvisor_families
 from wattview.probes.containers.cgroups.cgroup import hierarchies, locate
 from wattview.probes.containers.cgroups.files import CgroupFiles
 from wattview.probes.containers.disks import Disks
-from wattview.probes.containers.docker_stats_families import cadvisor_families, docker_families
+from wattview.probes.containers.docker_stats_families import docker_families
 from wattview.probes.containers.metric_labels import shown_labels
 
 CADVISOR_DEFAULTS = {

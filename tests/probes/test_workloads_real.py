@@ -15,8 +15,8 @@ from tests.support.docker_engine import engine
 from tests.support.workload_tree import POD_UID, until
 from wattview.daemon.children import child_command
 from wattview.model import Workload
+from wattview.probes.containers.cadvisor_families import cadvisor_families
 from wattview.probes.containers.cgroups.cgroup import hierarchies
-from wattview.probes.containers.docker_stats_families import cadvisor_families
 from wattview.probes.containers.probe import ContainersProbe
 from wattview.probes.kernel_files import read_once
 from wattview.probes.procfs import cpu_total

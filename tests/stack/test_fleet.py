@@ -23,9 +23,10 @@ from tests.conftest import ConfigFactory
 from tests.support.daemon import descendants, wait_gone
 from tests.support.dashboard import screen_text, until
 from tests.support.stack import COMPOSE, Store, eventually, program, running, victoria_metrics
+from tests.support.store import fleet
 from wattview.daemon.history.prometheus import PrometheusHistory
 from wattview.daemon.results import Results
-from wattview.fleet import QUERIES, FleetError, FleetStore, HostRow, fleet, rows
+from wattview.fleet import QUERIES, FleetError, FleetStore, HostRow, rows
 from wattview.promql import StoreSeries
 from wattview.tui.fleet.app import FleetApp
 from wattview.tui.fleet.feed import StoreFleet

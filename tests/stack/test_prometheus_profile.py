@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import free_port
 from tests.support.daemon import running_daemon
 from tests.support.stack import COMPOSE, Store, eventually, running
-from wattview.fleet import fleet
+from tests.support.store import fleet
 
 
 @pytest.mark.slow

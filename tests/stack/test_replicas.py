@@ -11,8 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.prometheus import victoria_metrics
+from tests.support.store import fleet
 from wattview.daemon.history.prometheus import PrometheusHistory
-from wattview.fleet import FleetStore, HostDetails, HostRow, fleet
+from wattview.fleet import FleetStore, HostDetails, HostRow
 from wattview.promql import Store
 
 REMOTE = """

@@ -18,12 +18,13 @@ from tests.conftest import ConfigFactory, free_port
 from tests.support.fake_nvml import NOT_SUPPORTED, UNINITIALIZED, FakeGpu, FakeNvml
 from tests.support.powercap import simulated_rapl
 from tests.support.stack import Store, alerting, victoria_metrics
+from tests.support.store import fleet
 from wattview.client import Client
 from wattview.config import EndpointsSettings
 from wattview.daemon.events import kept_events
 from wattview.daemon.http.addresses import Addresses
 from wattview.daemon.service import Daemon
-from wattview.fleet import HostRow, fleet, of_snapshot
+from wattview.fleet import HostRow, of_snapshot
 
 RAPL_WATTS = 110.0
 """A package of 100 W, and a tenth of that in its DRAM."""

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tests.support.dashboard import NOW
-from wattview.fleet import QUERIES
+from wattview.fleet import QUERIES, FleetStore, HostRow
 
 
 class ScriptedStore:
@@ -86,3 +86,12 @@ async def scripted_store(port: int = 0, store: ScriptedStore | None = None) -> A
     finally:
         server.force_exit = server.should_exit = True
         await task
+
+
+async def fleet(url: str) -> list[HostRow]:
+    """Every host with a sample within the last hour, by name. Raises FleetError."""
+    store = FleetStore(url)
+    try:
+        return await store.hosts()
+    finally:
+        await store.close()

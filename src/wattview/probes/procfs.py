@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from wattview.probes.lines import integer, pairs, shown, understood
+from wattview.probes.lines import integer, shown, understood
 
 CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 """USER_HZ, the unit of jiffies in /proc/stat and /proc/<pid>/stat."""
@@ -47,27 +47,27 @@ class CpuTimes(Struct, frozen=True, gc=False):
         return round(self.user + self.nice + self.system + self.irq + self.softirq, 6)
 
 
-class KernelStat(Struct, frozen=True):
-    """/proc/stat: CPU time, and counters since boot. A line that the kernel does not have is None."""
-
-    total: CpuTimes
-    cpus: dict[int, CpuTimes]
-    interrupts: int | None
-    context_switches: int | None
-    boot_time: int | None
-    forks: int | None
-    procs_running: int | None
-    procs_blocked: int | None
-    softirqs: tuple[int, ...]
-    """All soft interrupts, then each kind in the kernel's order; empty if the line is missing."""
-
-
 def cpu_total(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> CpuTimes:
     """The line of /proc/stat for all CPUs together, its first one."""
     match = _CPU_TOTAL.search(data)
     if match is None:
         raise ValueError("stat: has no cpu line")
     return _cpu_times(match[1].split(), ticks)
+
+
+def cpus(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> dict[int, CpuTimes]:
+    """The lines of /proc/stat for each CPU, by its number."""
+
+    def cpu(line: bytes) -> tuple[int, CpuTimes] | None:
+        name, _, rest = line.partition(b" ")
+        if name == b"cpu" or not name.startswith(b"cpu"):
+            return None
+        return int(name[3:]), _cpu_times(rest.split(), ticks)
+
+    found = dict(understood(data.splitlines(), cpu, "stat"))
+    if not found:
+        raise ValueError("stat: has no line of a CPU")
+    return found
 
 
 def cpu_count(data: bytes) -> int:
@@ -83,39 +83,6 @@ def boot_time(data: bytes) -> int:
     return int(match[1])
 
 
-def stat(data: bytes, ticks: int = CLOCK_TICKS_PER_SECOND) -> KernelStat:
-    """All of /proc/stat, except for single interrupts."""
-    cpus: dict[int, CpuTimes] = {}
-    found: dict[bytes, int] = {}
-    softirqs: list[int] = []
-
-    def take(line: bytes) -> bool | None:
-        name, _, rest = line.partition(b" ")
-        if name in _STAT_COUNTERS:
-            found[name] = int(rest.partition(b" ")[0])
-        elif name == b"softirq":
-            softirqs[:] = [int(field) for field in rest.split()]
-        elif name.startswith(b"cpu") and name != b"cpu":
-            cpus[int(name[3:])] = _cpu_times(rest.split(), ticks)
-        elif not line.strip():
-            return None
-        return True
-
-    understood(data.splitlines(), take, "stat")
-    return KernelStat(
-        total=cpu_total(data, ticks),
-        cpus=cpus,
-        interrupts=found.get(b"intr"),
-        context_switches=found.get(b"ctxt"),
-        boot_time=found.get(b"btime"),
-        forks=found.get(b"processes"),
-        procs_running=found.get(b"procs_running"),
-        procs_blocked=found.get(b"procs_blocked"),
-        softirqs=tuple(softirqs),
-    )
-
-
-_STAT_COUNTERS = frozenset((b"intr", b"ctxt", b"btime", b"processes", b"procs_running", b"procs_blocked"))
 _CPU_TOTAL = re.compile(rb"^cpu((?: +[0-9]+){4,}) *$", re.MULTILINE)
 _CPU = re.compile(rb"^cpu[0-9]+(?: [0-9]+){4}", re.MULTILINE)
 _BOOT_TIME = re.compile(rb"^btime ([0-9]{1,20})[ \t]*$", re.MULTILINE)
@@ -128,7 +95,7 @@ def _cpu_times(fields: list[bytes], ticks: int) -> CpuTimes:
     return CpuTimes(*times, *([0.0] * (10 - len(times))))
 
 
-# /proc/meminfo, /proc/loadavg, /proc/uptime, /proc/vmstat
+# /proc/meminfo, /proc/loadavg
 
 
 MEMINFO_FIELD = re.compile(rb"^([^:\s]+):[ \t]+([0-9]{1,20})( kB)?[ \t]*$", re.MULTILINE)
@@ -144,7 +111,6 @@ def meminfo(data: bytes) -> dict[str, int]:
 
 
 _LOADAVG = re.compile(rb"^([0-9.]+) ([0-9.]+) ([0-9.]+)(?: |$)", re.MULTILINE)
-_UPTIME = re.compile(rb"^([0-9]+(?:\.[0-9]+)?)(?: [0-9.]+)?$", re.MULTILINE)
 
 
 def loadavg(data: bytes) -> tuple[float, float, float]:
@@ -153,22 +119,6 @@ def loadavg(data: bytes) -> tuple[float, float, float]:
     if match is None:
         raise ValueError(f"loadavg: does not hold three numbers: {shown(data)}")
     return float(match[1]), float(match[2]), float(match[3])
-
-
-def uptime(data: bytes) -> float:
-    """Seconds since boot, suspend included."""
-    match = _UPTIME.search(data)
-    if match is None:
-        raise ValueError(f"uptime: is not a number: {shown(data)}")
-    return float(match[1])
-
-
-def counters(data: bytes, file: str = "vmstat") -> dict[str, int]:
-    """A file of ``name value`` lines: /proc/vmstat, and memory.stat, cpu.stat or memory.events of a cgroup."""
-    found = {_text(name): int(value) for name, value in pairs(data)}
-    if not found and data.strip():
-        raise ValueError(f"{file}: has no line of a name and a value: {shown(data)}")
-    return found
 
 
 # /proc/net/dev, also of one process
@@ -268,32 +218,22 @@ def diskstats(data: bytes, wanted: Callable[[str], bool] = lambda device: True) 
 # pressure stall information
 
 
-class PressureStall(Struct, frozen=True, gc=False):
-    """One line of a pressure file: shares of the last 10, 60 and 300 s in percent, and the stalled time since boot."""
-
-    avg10: float
-    avg60: float
-    avg300: float
-    total_seconds: float
-
-
-def pressure(data: bytes) -> dict[str, PressureStall]:
-    """/proc/pressure/* or a cgroup's *.pressure: ``some`` and, if the kernel has it, ``full``.
+def pressure(data: bytes) -> dict[str, float]:
+    """/proc/pressure/* or a cgroup's *.pressure: the stalled seconds of ``some`` and, if the kernel has it, ``full``.
 
     Format: Documentation/accounting/psi.rst.
     """
 
-    def resource(line: bytes) -> tuple[str, PressureStall]:
+    def resource(line: bytes) -> tuple[str, float]:
         match = _PRESSURE.match(line)
         if match is None:
             raise ValueError("not a pressure line")
-        kind, avg10, avg60, avg300, total = match.groups()
-        return _text(kind), PressureStall(float(avg10), float(avg60), float(avg300), int(total) / 1e6)
+        return _text(match[1]), int(match[2]) / 1e6
 
     return dict(understood(data.splitlines(), resource, "pressure"))
 
 
-_PRESSURE = re.compile(rb"(some|full) avg10=([0-9.]+) avg60=([0-9.]+) avg300=([0-9.]+) total=([0-9]{1,20})(?: |$)")
+_PRESSURE = re.compile(rb"(some|full) avg10=[0-9.]+ avg60=[0-9.]+ avg300=[0-9.]+ total=([0-9]{1,20})(?: |$)")
 
 
 # /proc/<pid>/stat

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes import Probe, host, node, store
-from wattview.probes.containers import docker_stats_families
 from wattview.probes.containers import probe as containers
+from wattview.probes.containers.cadvisor_families import cadvisor_families
+from wattview.probes.containers.docker_stats_families import docker_families
 from wattview.probes.gpu import families as gpu_families
 from wattview.probes.gpu import probe as gpu
 from wattview.probes.meters import wall
@@ -114,7 +115,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
         (
             ExporterView(
                 "docker",
-                docker_stats_families.docker_families,
+                docker_families,
                 frozenset(
                     {
                         "docker_container_cpu_percent",
@@ -140,7 +141,7 @@ REGISTRY: tuple[ProbeEntry, ...] = (
                     }
                 ),
             ),
-            ExporterView("containers", docker_stats_families.cadvisor_families, detailed=True),
+            ExporterView("containers", cadvisor_families, detailed=True),
         ),
     ),
     ProbeEntry(

@@ -124,11 +124,6 @@ def readings(points: Points, start: float, end: float, *, max_gap: float = MAX_G
     return inside
 
 
-def maximum(points: Points, start: float, end: float, *, max_gap: float = MAX_GAP_SECONDS) -> float:
-    """The largest reading inside the window. Raises NoData as ``readings`` does."""
-    return max(value for _, value in readings(points, start, end, max_gap=max_gap))
-
-
 def percentile(values: Sequence[float], percent: float) -> float:
     """A percentile, linear between neighbours (Hyndman and Fan's type 7)."""
     ordered = sorted(values)

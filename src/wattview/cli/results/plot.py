@@ -23,7 +23,6 @@ from wattview.model.quantities import QUANTITIES
 if TYPE_CHECKING:  # imported where it draws: other commands begin without it
     from wattview.tui.plots.plot import Lines
 
-KINDS = ("power", "bars", "curves", "front")
 HEIGHT = 22
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 BARS = "power_mean_watts"

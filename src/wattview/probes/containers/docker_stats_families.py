@@ -5,9 +5,6 @@ from __future__ import annotations
 from wattview.exposition import Family, families_of, gauge, labels, rows
 from wattview.model import ContainersReading
 from wattview.model.source import total
-from wattview.probes.containers.cadvisor_families import cadvisor_families
-
-__all__ = ["cadvisor_families", "docker_families"]
 
 _DOCKER = rows("""
 cpu_percent docker_container_cpu_percent  CPU use of the container; 100 is one core.

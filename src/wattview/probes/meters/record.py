@@ -139,7 +139,6 @@ class MeterEnergy:
         self._watts: float | None = None
         self._shown: float | None = None
         self._counted = 0.0
-        self._slack = math.inf
         self._ticks: deque[float] = deque(maxlen=8)
 
     def take(self, now: Moment, answer: MeterAnswer, *, gap: bool) -> bool:

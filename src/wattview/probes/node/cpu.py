@@ -49,7 +49,7 @@ class Cpu:
     def collect(self) -> list[Family]:
         seconds = counter("node_cpu_seconds_total", "Seconds the CPUs spent in each mode.")
         guest = counter("node_cpu_guest_seconds_total", "Seconds the CPUs spent in guests (VMs) for each mode.")
-        read = procfs.stat(self._stat.read()).cpus
+        read = procfs.cpus(self._stat.read())
         self._shown = {cpu: never_less(times, self._shown.get(cpu)) for cpu, times in read.items()}
         for cpu, times in self._shown.items():
             name = str(cpu)

@@ -29,7 +29,7 @@ class Pressure:
         self._files = {name: KernelFile(f"{config.paths.procfs}/pressure/{name}") for name in resources}
 
     def collect(self) -> list[Family]:
-        read: dict[str, dict[str, procfs.PressureStall]] = {}
+        read: dict[str, dict[str, float]] = {}
         for name, file in self._files.items():
             try:
                 read[name] = procfs.pressure(file.read())
@@ -42,9 +42,7 @@ class Pressure:
         if not read:
             raise NoSource("this kernel gives no pressure information")
         return [
-            counter(
-                f"node_pressure_{name}_seconds_total", f"Total time in seconds {of}", read[resource][line].total_seconds
-            )
+            counter(f"node_pressure_{name}_seconds_total", f"Total time in seconds {of}", read[resource][line])
             for resource, line, name, of in _TABLE
             if line in read.get(resource, {})
         ]

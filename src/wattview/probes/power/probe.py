@@ -34,8 +34,6 @@ from wattview.probes.power.source import (
 )
 from wattview.probes.power.update_interval import QUICK_SECONDS
 
-__all__ = ["PowerProbe", "families"]
-
 MAX_WINDOW_SECONDS = 60.0
 """A mean over a longer time is not current."""
 

@@ -45,7 +45,6 @@ class _Kbps(Struct):
 
 class _Publish(Struct):
     active: bool = False
-    cid: Id = ""
 
 
 class _Video(Struct):

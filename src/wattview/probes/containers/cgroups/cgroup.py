@@ -17,7 +17,6 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from wattview.probes import procfs
 from wattview.probes.containers.disks import Device
 from wattview.probes.lines import pairs, shown, understood
 
@@ -296,9 +295,3 @@ def io_stat(data: bytes) -> dict[Device, dict[str, int]]:
 def _device(word: bytes) -> Device:
     major, _, minor = word.partition(b":")
     return int(major), int(minor)
-
-
-def stalled_seconds(data: bytes) -> dict[str, float]:
-    """A pressure file (Documentation/accounting/psi.rst): seconds since the cgroup was created, of ``some`` and
-    ``full``."""
-    return {kind: pressure.total_seconds for kind, pressure in procfs.pressure(data).items()}

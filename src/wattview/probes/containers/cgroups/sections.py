@@ -14,7 +14,7 @@ from wattview.model import CgroupSpec, DiskIo
 from wattview.probes.containers.cgroups import cgroup
 from wattview.probes.containers.disks import Device, Disks
 from wattview.probes.lines import integer, odd
-from wattview.probes.procfs import CLOCK_TICKS_PER_SECOND
+from wattview.probes.procfs import CLOCK_TICKS_PER_SECOND, pressure
 
 Fields = dict[str, Any]
 """Some fields of CgroupCounters, or of CgroupSpec."""
@@ -292,7 +292,7 @@ _IO_COSTS = ("cost.usage", "cost.wait", "cost.indebt", "cost.indelay")
 def _pressure_v2(files: OpenCgroup) -> Fields:
     found: dict[str, float] = {}
     for resource in ("cpu", "memory", "io") if files.detailed else ():
-        stalled = files.parsed(resource, f"{resource}.pressure", cgroup.stalled_seconds) or {}
+        stalled = files.parsed(resource, f"{resource}.pressure", pressure) or {}
         found.update({f"{resource} {kind}": seconds for kind, seconds in stalled.items()})
     return {"pressure": found}
 
