@@ -57,14 +57,14 @@ def gauge(name: str, help_text: str, value: float | None = None, labels_text: st
     return Family(name, "gauge", help_text).add(value, labels_text)
 
 
-def counter(name: str, help_text: str, value: float | None = None, labels_text: str = "") -> Family:
+def counter(name: str, help_text: str, value: float | None = None) -> Family:
     """A counter family, with its only sample or, without a value, with none yet."""
-    return Family(name, "counter", help_text).add(value, labels_text)
+    return Family(name, "counter", help_text).add(value)
 
 
-def named(name: str, help_text: str, value: float | None = None, labels_text: str = "") -> Family:
+def named(name: str, help_text: str, value: float | None = None) -> Family:
     """A counter if the name ends in ``_total``, else a gauge: for names that follow that rule."""
-    return Family(name, "counter" if name.endswith("_total") else "gauge", help_text).add(value, labels_text)
+    return Family(name, "counter" if name.endswith("_total") else "gauge", help_text).add(value)
 
 
 class Row(NamedTuple):

@@ -169,8 +169,8 @@ class FleetStore:
     certificates.
     """
 
-    def __init__(self, url: str, secret: str = "", timeout_seconds: float = 10.0, ca_file: str = "") -> None:
-        self._store = Store(url, Access(ca_file, secret=secret), seconds=timeout_seconds, where="--prometheus")
+    def __init__(self, url: str, secret: str = "", ca_file: str = "") -> None:
+        self._store = Store(url, Access(ca_file, secret=secret), where="--prometheus")
         self.url = self._store.url
 
     async def hosts(self) -> list[HostRow]:

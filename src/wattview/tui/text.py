@@ -121,11 +121,11 @@ def bar(fraction: float | None, width: int) -> str:
     return text + "░" * (width - len(text))
 
 
-def spark(values: Sequence[float | None], least_top: float = 0.0) -> str:
+def spark(values: Sequence[float | None]) -> str:
     """One character per value, from an eighth of a cell to seven, which keeps the lines of a table apart; a blank if
     the value is unknown."""
     known = [value for value in values if value is not None]
-    top = max([least_top, *known])
+    top = max([0.0, *known])
     if not known or top <= 0:
         return "".join(" " if value is None else "▁" for value in values)
     return "".join(" " if value is None else "▁▂▃▄▅▆▇"[min(6, int(value / top * 7))] for value in values)

@@ -16,7 +16,6 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from wattview.analysis.sweeps.confidence import (
-    CONFIDENCE,
     ROUNDING,
     Component,
     difference,
@@ -53,35 +52,35 @@ def net_value(result: ScenarioResult, name: str, value: float) -> NetValue | Non
     return NetValue(value, scale, result.baseline_watts, result.baselines_watts or (result.baseline_watts,))
 
 
-def net_estimate(side: Sequence[NetValue], confidence: float = CONFIDENCE) -> Estimate:
+def net_estimate(side: Sequence[NetValue]) -> Estimate:
     """Mean of repeats. Its interval includes the noise of their baselines; if that is unknown there is no interval."""
     shared = _shared(side, ())
     if shared is not None:
-        return estimate(_repeats(side), confidence, shared)
+        return estimate(_repeats(side), shared=shared)
     means = _by_baseline(side)
     if len(means) > 1:
-        return replace(estimate(means, confidence), count=len(side))
-    return replace(estimate(_repeats(side), confidence), low=None, high=None)
+        return replace(estimate(means), count=len(side))
+    return replace(estimate(_repeats(side)), low=None, high=None)
 
 
-def net_difference(first: Sequence[NetValue], second: Sequence[NetValue], confidence: float = CONFIDENCE) -> Difference:
+def net_difference(first: Sequence[NetValue], second: Sequence[NetValue]) -> Difference:
     """Mean of the first less mean of the second."""
     shared = _shared(first, second)
     if shared is not None or min(len(first), len(second)) < 2:
-        return difference(_repeats(first), _repeats(second), confidence, shared)
+        return difference(_repeats(first), _repeats(second), shared=shared)
     means, others = _by_baseline(first), _by_baseline(second)
     if min(len(means), len(others)) > 1 and not {_baseline(one) for one in first} & {_baseline(one) for one in second}:
-        return difference(means, others, confidence)
+        return difference(means, others)
     gap = fmean(one.value for one in first) - fmean(one.value for one in second)
     return Difference(difference=gap, differ=None, verdict=TOO_FEW_BASELINES)
 
 
-def net_paired_difference(gaps: Sequence[NetValue], size: float, confidence: float = CONFIDENCE) -> Difference:
+def net_paired_difference(gaps: Sequence[NetValue], size: float) -> Difference:
     """Mean of the differences of pairs, each with what the noise of its baseline leaves in it."""
     shared = _shared(gaps, ())
     if shared is None:
         return Difference(difference=fmean(one.value for one in gaps), differ=None, verdict=TOO_FEW_BASELINES)
-    return paired_difference(_repeats(gaps), size, confidence, shared)
+    return paired_difference(_repeats(gaps), size, shared=shared)
 
 
 def _repeats(side: Sequence[NetValue]) -> list[float]:

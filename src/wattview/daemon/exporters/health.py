@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 
+TIMEOUT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 """How long an answer to another client replaces a scrape."""
 
@@ -97,12 +98,10 @@ class Health:
         self,
         targets: Iterable[ExporterTarget],
         itself: ExporterTarget | None = None,
-        timeout_seconds: float = 10.0,
         fresh_seconds: float = 4.0,
     ) -> None:
         self._targets = list(targets)
         self._itself = itself
-        self._timeout = timeout_seconds
         self._fresh = fresh_seconds
         self._transport: httpx.AsyncBaseTransport | None = None
         self._latest: tuple[ExporterHealth, ...] = ()
@@ -162,7 +161,7 @@ class Health:
     async def _check(self) -> tuple[ExporterHealth, ...]:
         # A new client each time: idle connections between two checks would cost both ends, which are in this process.
         async with httpx.AsyncClient(
-            verify=NO_TLS, trust_env=False, timeout=self._timeout, transport=self._transport,
+            verify=NO_TLS, trust_env=False, timeout=TIMEOUT_SECONDS, transport=self._transport,
             headers={"User-Agent": OWN_AGENT},
         ) as client:  # fmt: skip
             others = await asyncio.gather(*(self._check_one(client, target) for target in self._targets))
@@ -198,7 +197,7 @@ class Health:
             return known
         before = self._fetched.get(target.name)
         looks = 1 if before is not None and before.health.missing else LOOKS
-        found, content = await look(client, target, self._timeout, looks)
+        found, content = await look(client, target, TIMEOUT_SECONDS, looks)
         self._fetched[target.name] = _Fetched(time.monotonic(), found, content)
         return found
 
@@ -206,7 +205,7 @@ class Health:
         self, client: httpx.AsyncClient, target: ExporterTarget, others: Sequence[ExporterHealth]
     ) -> ExporterHealth:
         if target.problem:
-            return (await look(client, target, self._timeout))[0]
+            return (await look(client, target, TIMEOUT_SECONDS))[0]
         known = self._by_answer(target)
         if known is not None:
             return known

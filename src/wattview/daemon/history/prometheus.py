@@ -66,13 +66,11 @@ class PrometheusHistory:
     def __init__(
         self,
         url: str,
-        lookback_seconds: float = LOOKBACK_SECONDS,
         timeout_seconds: float = 10.0,
         access: Access = OPEN,
     ) -> None:
         self._store = Store(url, access, seconds=timeout_seconds, where="history.prometheus_url")
         self.url = self._store.url
-        self._lookback = lookback_seconds
         self._first: tuple[float, float] | None = None
 
     async def samples(self, selector: str, start: float, end: float) -> list[HistorySeries]:
@@ -84,7 +82,7 @@ class PrometheusHistory:
         found: dict[str, list[tuple[float, float]]] = {}
         count = 0
         async with _question():
-            for first, last in _chunks(start - self._lookback, end + self._lookback):
+            for first, last in _chunks(start - LOOKBACK_SECONDS, end + LOOKBACK_SECONDS):
                 async for series in self._raw(query, first, last):
                     points = found.setdefault(series.key, [])
                     # Neighbouring chunks share their border.
@@ -113,12 +111,12 @@ class PrometheusHistory:
                     points = _at_own_times(points, await self._at_steps(f"timestamp({query})", settled, step))
         for series in await self.samples(selector, recent[0], recent[-1]) if recent else ():
             own = [point for point in series.points if recent[0] <= point[0] <= recent[-1]]
-            later = own if own_times else thin(series.points, recent, self._lookback)
+            later = own if own_times else thin(series.points, recent, LOOKBACK_SECONDS)
             points.setdefault(series.name, []).extend(later)
         return [HistorySeries(key, once(points[key])) for key in sorted(points) if points[key]]
 
     async def _at_steps(self, query: str, times: Sequence[float], step: float) -> _Points:
-        lookback = f"{math.ceil(self._lookback)}s"
+        lookback = f"{math.ceil(LOOKBACK_SECONDS)}s"
         found = await self._store.range(query, times[0], times[-1], step, max_lookback=lookback)
         return {series.key: series.points for series in found}
 

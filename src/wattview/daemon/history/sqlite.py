@@ -59,13 +59,9 @@ class SqliteHistory:
 
     name = "sqlite"
 
-    def __init__(
-        self, path: Path, retention_seconds: float, lookback_seconds: float = LOOKBACK_SECONDS,
-        gap_seconds: float = GAP_SECONDS,
-    ) -> None:  # fmt: skip
+    def __init__(self, path: Path, retention_seconds: float, gap_seconds: float = GAP_SECONDS) -> None:
         self.path = path
         self.problem: HistoryError | None = None
-        self._lookback = lookback_seconds
         self._database = Database(path)
         self._retention = Retention(retention_seconds, gap_seconds)
         self._renewed_seconds = min(_DAY, retention_seconds)
@@ -201,7 +197,7 @@ class SqliteHistory:
         self, connection: sqlite3.Connection, metric: str, labels: Mapping[str, str], start: float, end: float
     ) -> list[HistorySeries]:
         view = _matching(connection, metric, labels)
-        found = view.points(start - self._lookback, end + self._lookback)
+        found = view.points(start - LOOKBACK_SECONDS, end + LOOKBACK_SECONDS)
         self._judge(view, found)
         return view.series({number: trimmed(points, start, end) for number, points in found.items()})
 
@@ -231,7 +227,7 @@ class SqliteHistory:
         for time in times if found else ():
             rows = cursor.execute(
                 "SELECT time, layout, data FROM ticks WHERE time <= ? AND time > ? ORDER BY time DESC LIMIT ?",
-                (math.floor(time * _MICROSECONDS), (time - self._lookback) * _MICROSECONDS, _TICKS_PER_STEP),
+                (math.floor(time * _MICROSECONDS), (time - LOOKBACK_SECONDS) * _MICROSECONDS, _TICKS_PER_STEP),
             )
             # Each source has rows of its own: for each series, the newest row with it counts.
             missing = set(found)

@@ -28,6 +28,7 @@ BACKLOG = socket.SOMAXCONN
 """Connections queue here during a reload; the kernel has its own limit (net.core.somaxconn)."""
 
 ACCEPTED_AT_ONCE = 32
+ALWAYS = 12
 RETRY_SECONDS = 1.0
 STOP_SECONDS = 1.0
 """How long to wait for answers in progress."""
@@ -39,25 +40,24 @@ BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1
 
 
 class Pool:
-    """The connections of some listeners: at most ``most``, but always ``always``, however few descriptors are left.
+    """The connections of some listeners: at most ``most``, but always ``ALWAYS``, however few descriptors are left.
 
     The kernel assigns the lowest free descriptor, so a number in the last quarter of the limit means that all below are
     in use: the rest is reserved for probes and the history.
     """
 
-    def __init__(self, most: int, always: int = 12) -> None:
+    def __init__(self, most: int) -> None:
         self.state = ServerState()
         self.greeted = 0
         """Accepted connections that are not yet in ``state``."""
         self.most = most
-        self._always = always
 
     def has_room(self, descriptor: int) -> bool:
         there = len(self.state.connections) + self.greeted
         if there >= self.most:
             return False
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return there < self._always or descriptor < soft - soft // 4
+        return there < ALWAYS or descriptor < soft - soft // 4
 
     def make_room(self) -> bool:
         """Closes the connection that has been idle longest. Returns whether there was one."""

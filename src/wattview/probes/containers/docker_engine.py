@@ -97,12 +97,10 @@ class DockerEngine:
         self,
         host: str,
         on_change: Callable[[EngineState], None] = lambda state: None,
-        request_seconds: float = REQUEST_SECONDS,
     ) -> None:
         self.state = EngineState()
         self._on_change = on_change
         self._host = host
-        self._request_seconds = request_seconds
         self._tried = threading.Event()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -142,10 +140,10 @@ class DockerEngine:
                 self._fail(error)
             except Exception as error:
                 log.debug("docker: %s", error, exc_info=error)
-                self._fail(_explain(error, self._host, self._request_seconds))
+                self._fail(_explain(error, self._host, REQUEST_SECONDS))
             if self._followed:
                 failures = 0
-            elif time.monotonic() - began >= self._request_seconds:
+            elif time.monotonic() - began >= REQUEST_SECONDS:
                 # The engine is slow and still processing: more requests would make it slower.
                 failures = len(_PAUSES)
             self._closed.wait(_PAUSES[min(failures, len(_PAUSES) - 1)])
@@ -157,9 +155,9 @@ class DockerEngine:
 
     def _follow(self) -> None:
         """Lists the containers, then applies events until the stream ends."""
-        pid = peer(self._host, self._request_seconds)
-        headers = _ping(self._host, self._request_seconds)
-        client = _client(self._host, self._request_seconds, headers.get("Api-Version") or "auto")
+        pid = peer(self._host, REQUEST_SECONDS)
+        headers = _ping(self._host, REQUEST_SECONDS)
+        client = _client(self._host, REQUEST_SECONDS, headers.get("Api-Version") or "auto")
         try:
             _, _, version = headers.get("Server", "").partition("/")
             info = EngineInfo(

@@ -105,18 +105,15 @@ def _realtime(row: ResultRow) -> str:
 
 
 def cost_columns(currency: str) -> Columns:
-    def price(name: str, width: int, half: int = 0, rank: int = 0) -> Column[ResultRow]:
-        return _figure(name, width, half, rank=rank)
-
     return (
         _scenario(20),
         _run(8),
         _figure("cost_total", 12, unit=currency),
-        price("cost_energy", 9, rank=1),
-        price("cost_compute", 9, rank=1),
-        price("cost_egress", 9, rank=6),
-        price("cost_per_stream_hour", 11),
-        price("cost_per_viewer_hour", 11, rank=3),
+        _figure("cost_energy", 9, rank=1),
+        _figure("cost_compute", 9, rank=1),
+        _figure("cost_egress", 9, rank=6),
+        _figure("cost_per_stream_hour", 11),
+        _figure("cost_per_viewer_hour", 11, rank=3),
         _figure("carbon_grams", 8, rank=4, guess=True),
         _figure("carbon_grams_per_stream_hour", 10, rank=2, guess=True),
         _figure("sci_grams_per_stream_hour", 11, rank=5, guess=True),

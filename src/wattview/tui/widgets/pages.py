@@ -22,8 +22,8 @@ class Pages(Widget):
             super().__init__()
             self.page = page
 
-    def __init__(self, titles: Sequence[str], current: str, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, titles: Sequence[str], current: str) -> None:
+        super().__init__()
         self.titles = tuple(titles)
         self.current = current
 
