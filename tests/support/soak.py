@@ -62,8 +62,8 @@ MAY_RISE = {"resident_megabytes": 2.0, "open_files": 4.0, "threads": 2.0, "histo
 
 DASHBOARD = """
 import faulthandler, signal, sys
-from wattview.tui import app
-url, interval, app.TIDY_SECONDS = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+from wattview.tui import app, base_app
+url, interval, base_app.TIDY_SECONDS = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 faulthandler.register(signal.SIGUSR1)
 app.Dashboard(url, interval=interval).run()
 """

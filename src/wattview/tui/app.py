@@ -24,7 +24,7 @@ from wattview.client import Address, Client, ClientError
 from wattview.config import Tui
 from wattview.gc_tuning import settle
 from wattview.model import Run, Snapshot
-from wattview.tui.base_app import KEYS, TIDY_SECONDS, key_names
+from wattview.tui.base_app import KEYS, key_names
 from wattview.tui.events import Lines
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
 from wattview.tui.fleet.remote_encoders import RemoteEncoders
@@ -105,7 +105,6 @@ class Dashboard(RunsApp):
         self._lost_since: float | None = None
         self._retry_at = 0.0
         self._retry_now = asyncio.Event()
-        self._painting = False
         self._pressed = 0.0
         self._to_replay = replay
         self._owns_daemon = owns_daemon
@@ -133,7 +132,7 @@ class Dashboard(RunsApp):
 
     def paint(self) -> None:
         """Renders the picture on the active screen; a screen visible under a dialog is updated too."""
-        self._painting = False
+        super().paint()
         picture = self.picture
         with self.batch_update():
             for screen in reversed(self.screen_stack):
@@ -142,18 +141,11 @@ class Dashboard(RunsApp):
                 if not screen.is_modal:
                     return
 
-    def paint_soon(self) -> None:
-        """One rendering for all queued snapshots."""
-        if not self._painting:
-            self._painting = True
-            self.call_later(self.paint)
-
     def on_mount(self) -> None:
         self.switch_mode("overview")
         self.check_settings(key_names([type(self), Table, FilterBar, *VIEWS, View]))
         self._follow()
         self.set_interval(AGE_TICK_SECONDS, self._age)
-        self.set_interval(TIDY_SECONDS, self.tidy_up)
 
     @work(name="feed", exit_on_error=False)
     async def _follow(self) -> None:
@@ -339,12 +331,7 @@ class Dashboard(RunsApp):
         if isinstance(self.screen, Confirm):
             return
         question = f"Run {run.id} is active in the daemon that ends with this dashboard. Finished scenarios are kept."
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.exit()
-
-        self.push_screen(Confirm(question, "Abort it and quit", "Stay"), answered)
+        self.push_screen(Confirm(question, "Abort it and quit", "Stay", self.exit))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette: every screen first."""

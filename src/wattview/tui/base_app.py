@@ -77,9 +77,23 @@ class BaseApp(App[str]):
         self._memory: Path | None = None
         self._warned: dict[tuple[str, str], float] = {}
         self._typed: deque[events.Key | events.Paste] = deque()
+        self._painting = False
         known = settings.theme in self.available_themes
         self.theme = settings.theme if known else themes.default_theme(environ)
         self.set_keymap(settings.keys)
+
+    def on_mount(self) -> None:
+        self.set_interval(TIDY_SECONDS, self.tidy_up)
+
+    def paint(self) -> None:
+        """Renders the current picture on the active screen."""
+        self._painting = False
+
+    def paint_soon(self) -> None:
+        """One rendering for all queued updates."""
+        if not self._painting and self.is_running:
+            self._painting = True
+            self.call_later(self.paint)
 
     async def run_async(self, *arguments: Any, **options: Any) -> str | None:
         begin()

@@ -21,7 +21,7 @@ from wattview.client import Address
 from wattview.config import Tui
 from wattview.fleet import FleetStore
 from wattview.tui.app import Dashboard
-from wattview.tui.base_app import KEYS, TIDY_SECONDS, BaseApp, key_names
+from wattview.tui.base_app import KEYS, BaseApp, key_names
 from wattview.tui.fleet.feed import FleetHost, FleetSource, LiveFleet, StoreFleet
 from wattview.tui.fleet.host_screen import StoreHost
 from wattview.tui.fleet.hosts_screen import CursorPlace, Fleet, FleetPage, FleetPicture
@@ -45,7 +45,6 @@ class FleetApp(BaseApp):
         self.place = place if place is not None else CursorPlace()
         self._held: list[FleetHost] | None = None
         self._states: dict[str, str] = {}
-        self._painting = False
 
     def get_default_screen(self) -> Screen[Any]:
         return Fleet()
@@ -60,21 +59,14 @@ class FleetApp(BaseApp):
 
     def on_mount(self) -> None:
         self.check_settings(key_names([type(self), Dashboard, Table, FilterBar, *VIEWS, View]))
-        self.source.changed = self._paint_soon
-        self.set_interval(TICK_SECONDS, self._paint_soon)
-        self.set_interval(TIDY_SECONDS, self.tidy_up)
+        self.source.changed = self.paint_soon
+        self.set_interval(TICK_SECONDS, self.paint_soon)
 
     def on_unmount(self) -> None:
         self.source.changed = lambda: None
 
-    def _paint_soon(self) -> None:
-        """One rendering for all queued updates."""
-        if not self._painting and self.is_running:
-            self._painting = True
-            self.call_later(self.paint)
-
     def paint(self) -> None:
-        self._painting = False
+        super().paint()
         picture = self.picture
         self._tell_changes(self.source.hosts())
         with self.batch_update():
@@ -109,7 +101,7 @@ class FleetApp(BaseApp):
 
     def action_pause(self) -> None:
         self._held = self.source.hosts() if self._held is None else None
-        self._paint_soon()
+        self.paint_soon()
 
     def action_retry(self) -> None:
         self.source.retry()

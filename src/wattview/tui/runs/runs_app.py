@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from textual import work
 from textual.binding import Binding
 from textual.screen import ModalScreen
@@ -50,27 +52,23 @@ class RunsApp(TimeTravelApp):
         run = self.running
         if run is None:
             name = f"recording {clock(self.latest.time)[:5]}" if self.latest is not None else "recording"
-            self._record(name)
+            started = self.client.start_run(RunRequest(scenarios=[window(name, "recording")]))
+            self._ask(started, "Not recorded", "R ends it. The result has every workload and stream.")
         elif _is_recording(run):
-            self._end_recording(run.id)
+            self._ask(self.client.close_window(run.id), "The recording was not ended")
         else:
             self.notify(f"Run {run.id} is active, and is recorded already.", title="Not recorded", severity="warning")
 
     @work(exit_on_error=False)
-    async def _record(self, name: str) -> None:
+    async def _ask(self, call: Awaitable[Run], refused: str, recording: str = "") -> None:
+        """A call to the daemon: ``refused`` is the title of its error, ``recording`` what a recording then says."""
         try:
-            await self.client.start_run(RunRequest(scenarios=[window(name, "recording")]))
+            await call
         except ClientError as error:
-            self.notify(str(error), title="Not recorded", severity="error")
+            self.notify(str(error), title=refused, severity="error")
         else:
-            self.notify("R ends it. The result has every workload and stream.", title="Recording")
-
-    @work(exit_on_error=False)
-    async def _end_recording(self, run_id: str) -> None:
-        try:
-            await self.client.close_window(run_id)
-        except ClientError as error:
-            self.notify(str(error), title="The recording was not ended", severity="error")
+            if recording:
+                self.notify(recording, title="Recording")
 
     def action_abort(self) -> None:
         run = self.running
@@ -78,18 +76,10 @@ class RunsApp(TimeTravelApp):
             return
         question = f"Abort run {run.id}? Finished scenarios are kept."
 
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._abort(run.id)
+        def abort() -> None:
+            self._ask(self.client.stop_run(run.id), "The run was not aborted")
 
-        self.push_screen(Confirm(question, "Abort the run", "Let it run"), answered)
-
-    @work(exit_on_error=False)
-    async def _abort(self, run_id: str) -> None:
-        try:
-            await self.client.stop_run(run_id)
-        except ClientError as error:
-            self.notify(str(error), title="The run was not aborted", severity="error")
+        self.push_screen(Confirm(question, "Abort the run", "Let it run", abort))
 
 
 def _is_recording(run: Run) -> bool:

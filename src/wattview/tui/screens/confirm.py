@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import on
@@ -12,8 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 
-class Confirm(ModalScreen[bool]):
-    """``y``, or enter on the first button, confirms; ``n`` or escape cancels."""
+class Confirm(ModalScreen[None]):
+    """``y``, or enter on the first button, does it; ``n`` or escape cancels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", id="confirm_yes"),
@@ -30,11 +31,12 @@ class Confirm(ModalScreen[bool]):
     }
     """
 
-    def __init__(self, question: str, yes: str, no: str) -> None:
+    def __init__(self, question: str, yes: str, no: str, do: Callable[[], object]) -> None:
         super().__init__()
         self.question = question
         self.yes = yes
         self.no = no
+        self.do = do
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
@@ -44,8 +46,10 @@ class Confirm(ModalScreen[bool]):
                 yield Button(f"{self.no} (n)", id="no", compact=True)
 
     def action_answer(self, answer: bool) -> None:
-        self.dismiss(answer)
+        self.dismiss()
+        if answer:
+            self.do()
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "yes")
+        self.action_answer(event.button.id == "yes")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from textual import work
@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from wattview.model import Snapshot
 from wattview.model.snapshot import TrendKind, TrendQuantity
+from wattview.tui.events import LogLine
 from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import moment
 from wattview.tui.time_travel.part_history import PartHistory, fitting_range
@@ -107,7 +108,8 @@ class PartView(View):
         """Seconds since it began."""
         return None
 
-    def facts(self, now: float) -> Parts:
+    def facts(self, one: Any, now: float) -> Parts:
+        """Of the subject as it was last seen."""
         raise NotImplementedError
 
     _last: Any = None
@@ -159,7 +161,7 @@ class PartView(View):
         self._last = one or self._last
         entitle(self.query_one("#facts"), self.called, "" if one is not None else f"! {self.GONE}; its last figures")
         if self._last is not None:
-            self.query_one("#text", Pane).put(*self.facts(snapshot.time))
+            self.query_one("#text", Pane).put(*self.facts(self._last, snapshot.time))
         if not self._fits:
             self.range, self._fits = fitting_range(self.age(snapshot.time)), True
             self._widest = True
@@ -200,10 +202,7 @@ class PartView(View):
     def _events(self, picture: Picture, now: float) -> Parts:
         until = now if picture.playback is not None else float("inf")
         lines = [one for one in self.dashboard.events if one.event.about == self.about and one.event.time <= until]
-        parts: Parts = []
-        for line in lines[: -EVENTS - 1 : -1]:
-            parts += [f"{moment(line.time)}  ", (f"{line.event.text}\n", EVENT_STYLES[line.event.level])]
-        return parts or [("none since the daemon's log began", "$muted")]
+        return event_parts(lines)
 
     def action_range(self, step: int) -> None:
         self.range = max(0, min(len(RANGES) - 1, self.range + step))
@@ -219,6 +218,14 @@ class Details(PartView):
         Binding("escape,backspace,left,h", "app.pop_screen", "Back", key_display="esc", id="details_back"),
         *PartView.BINDINGS,
     ]
+
+
+def event_parts(lines: Sequence[LogLine]) -> Parts:
+    """The newest of these events, newest first."""
+    parts: Parts = []
+    for line in lines[: -EVENTS - 1 : -1]:
+        parts += [f"{moment(line.time)}  ", (f"{line.event.text}\n", EVENT_STYLES[line.event.level])]
+    return parts or [("none since the daemon's log began", "$muted")]
 
 
 def _scaled(points: Iterable[Point], scale: float) -> list[Point]:

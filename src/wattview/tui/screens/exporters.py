@@ -14,8 +14,8 @@ from wattview.client import ClientError
 from wattview.model import ExporterHealth, Finding
 from wattview.model.quantities import counted
 from wattview.tui.plots.graph import Graph, Series
-from wattview.tui.screens.details import EVENT_STYLES, EVENTS
-from wattview.tui.text import UNKNOWN, clock, moment, number
+from wattview.tui.screens.details import event_parts
+from wattview.tui.text import UNKNOWN, clock, number
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
 from wattview.tui.widgets.pane import Pane, Parts, entitle, fit_height, listed
@@ -185,12 +185,8 @@ class ExportersScreen(View):
             *([("Missing", ", ".join(one.missing))] if one.missing else []),
             *([("Reason", one.reason)] if one.reason else []),
         ]  # fmt: skip
-        parts = listed(lines, 9)
         told = [line for line in self.dashboard.events if one.exporter in line.event.about]
-        parts.append(("\nEvents\n", "bold"))
-        for line in told[: -EVENTS - 1 : -1]:
-            parts += [f"{moment(line.time)}  ", (f"{line.event.text}\n", EVENT_STYLES[line.event.level])]
-        return parts if told else [*parts, ("none since the daemon's log began", "$muted")]
+        return [*listed(lines, 9), ("\nEvents\n", "bold"), *event_parts(told)]
 
     def action_copy(self) -> None:
         row = self.focused.row if isinstance(self.focused, Table) else None

@@ -125,25 +125,21 @@ class GpusScreen(PartView):
     def about(self) -> str:
         return self.called
 
-    def facts(self, now: float) -> Parts:
-        return gpu_facts(self._last) if self._last is not None else []
+    def facts(self, one: Gpu, now: float) -> Parts:
+        """Details without a column."""
+        energy = None if one.energy_joules_total is None else one.energy_joules_total / 3.6e6
+        free = f"{gib(one.memory_free_bytes)} GiB free, {gib(one.memory_reserved_bytes, 2)} reserved"
+        encoder: Parts = [("Encodes   ", "$muted"), f"{_encoding(one)}\n"] if one.encoder_sessions is not None else []
+        return [
+            ("Identity  ", "$muted"), f"{one.uuid}, {one.pci_bus_id}, driver {one.driver_version}\n",
+            ("Energy    ", "$muted"), f"{number(energy, 3)} kWh since the driver loaded\n",
+            *encoder,
+            ("Memory    ", "$muted"), f"{free}, at {number(one.memory_temperature_celsius, 0)} °C\n",
+            ("PCIe      ", "$muted"), f"{number(one.pcie_replay_total, 0)} replays",
+        ]  # fmt: skip
 
 
 def _encoding(gpu: Gpu) -> str:
     sessions, rate = number(gpu.encoder_sessions, 0), number(gpu.encoder_frames_per_second, 0)
     latency = None if gpu.encoder_latency_seconds is None else gpu.encoder_latency_seconds * 1000
     return f"{sessions} streams at {rate} fps, {number(latency)} ms behind"
-
-
-def gpu_facts(gpu: Gpu) -> Parts:
-    """Details without a column."""
-    energy = None if gpu.energy_joules_total is None else gpu.energy_joules_total / 3.6e6
-    free = f"{gib(gpu.memory_free_bytes)} GiB free, {gib(gpu.memory_reserved_bytes, 2)} reserved"
-    encoder: Parts = [("Encodes   ", "$muted"), f"{_encoding(gpu)}\n"] if gpu.encoder_sessions is not None else []
-    return [
-        ("Identity  ", "$muted"), f"{gpu.uuid}, {gpu.pci_bus_id}, driver {gpu.driver_version}\n",
-        ("Energy    ", "$muted"), f"{number(energy, 3)} kWh since the driver loaded\n",
-        *encoder,
-        ("Memory    ", "$muted"), f"{free}, at {number(gpu.memory_temperature_celsius, 0)} °C\n",
-        ("PCIe      ", "$muted"), f"{number(gpu.pcie_replay_total, 0)} replays",
-    ]  # fmt: skip

@@ -63,8 +63,29 @@ class StreamDetails(Details):
     def age(self, now: float) -> float | None:
         return self._last.uptime_seconds if self._last is not None else None
 
-    def facts(self, now: float) -> Parts:
-        return stream_facts(self._last) if self._last is not None else []
+    def facts(self, one: Stream, now: float) -> Parts:
+        """Everything in the snapshot about a stream, one fact per line."""
+        size = one.resolution or UNKNOWN
+        video = " ".join(text for text in (one.video_codec, one.video_profile, one.video_level) if text) or UNKNOWN
+        audio = " ".join(text for text in (one.audio_codec, one.audio_profile) if text) or UNKNOWN
+        rate = (
+            f", {one.audio_sample_rate_hertz} Hz, {counted(one.audio_channels, 'channel')}"
+            if one.audio_sample_rate_hertz
+            else ""
+        )
+        facts = [
+            ("Power", f"{number(one.power_watts, 2)} W: server {number(one.server_watts, 2)}, "
+                      f"encoder {number(one.encoder.watts if one.encoder is not None else None, 2)}"),
+            ("Encoder", encoder_words(one.encoder)),
+            ("Video", f"{video}, {size} at {number(one.fps)} fps, {mbit(one.bandwidth_video_bytes)} Mbit/s"),
+            ("Audio", f"{audio}{rate}, {mbit(one.bandwidth_audio_bytes, 3)} Mbit/s"),
+            ("Traffic", f"in {mbit(one.bandwidth_in_bytes)}, out {mbit(one.bandwidth_out_bytes)} Mbit/s; "
+                        f"{gib(one.bytes_in_total, 2)} and {gib(one.bytes_out_total, 2)} GiB since it began"),
+            ("Viewers", f"{counted(one.players, 'player')}, {counted(one.publishers, 'publisher')}, "
+                        f"up {span(one.uptime_seconds)}"),
+            ("Health", f"{count(one.dropped_frames)} frames dropped, audio and video {count(one.avsync_ms)} ms apart"),
+        ]  # fmt: skip
+        return listed(facts, 9)
 
 
 MATCHES: Mapping[EncoderMatch, str] = {
@@ -87,28 +108,3 @@ def encoder_words(one: StreamEncoder | None) -> str:
     if one.match == "remote":
         return f"on {one.host}, another machine, so its power is unknown here"
     return one.reason or "the server itself fetches or relays the stream"
-
-
-def stream_facts(one: Stream) -> Parts:
-    """Everything in the snapshot about a stream, one fact per line."""
-    size = one.resolution or UNKNOWN
-    video = " ".join(text for text in (one.video_codec, one.video_profile, one.video_level) if text) or UNKNOWN
-    audio = " ".join(text for text in (one.audio_codec, one.audio_profile) if text) or UNKNOWN
-    rate = (
-        f", {one.audio_sample_rate_hertz} Hz, {counted(one.audio_channels, 'channel')}"
-        if one.audio_sample_rate_hertz
-        else ""
-    )
-    facts = [
-        ("Power", f"{number(one.power_watts, 2)} W: server {number(one.server_watts, 2)}, "
-                  f"encoder {number(one.encoder.watts if one.encoder is not None else None, 2)}"),
-        ("Encoder", encoder_words(one.encoder)),
-        ("Video", f"{video}, {size} at {number(one.fps)} fps, {mbit(one.bandwidth_video_bytes)} Mbit/s"),
-        ("Audio", f"{audio}{rate}, {mbit(one.bandwidth_audio_bytes, 3)} Mbit/s"),
-        ("Traffic", f"in {mbit(one.bandwidth_in_bytes)}, out {mbit(one.bandwidth_out_bytes)} Mbit/s; "
-                    f"{gib(one.bytes_in_total, 2)} and {gib(one.bytes_out_total, 2)} GiB since it began"),
-        ("Viewers", f"{counted(one.players, 'player')}, {counted(one.publishers, 'publisher')}, "
-                    f"up {span(one.uptime_seconds)}"),
-        ("Health", f"{count(one.dropped_frames)} frames dropped, audio and video {count(one.avsync_ms)} ms apart"),
-    ]  # fmt: skip
-    return listed(facts, 9)

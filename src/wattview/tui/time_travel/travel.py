@@ -67,10 +67,6 @@ class TimeTravelApp(BaseApp):
         self._clock: Timer | None = None
         self._travel_error = ""
 
-    def paint_soon(self) -> None:
-        """Renders the current picture on the active screen."""
-        raise NotImplementedError
-
     # the way through time
 
     def travel_to(self, at: float) -> None:

@@ -43,43 +43,45 @@ class ContainerDetails(ProcessDetails):
     def history_name(self) -> tuple[str, ...]:
         return (self.called,)
 
-    def facts(self, now: float) -> Parts:
-        return container_facts(self._last, now) if self._last is not None else []
-
-
-def container_facts(one: Container, now: float) -> Parts:
-    """Everything in the snapshot about a container, one fact per line."""
-    energy = None if one.energy_joules_total is None else one.energy_joules_total / 3600
-    processes = counted(one.pids, "process")
-    facts: list[tuple[str, str]] = [
-        ("Power", f"{number(one.power_watts, 2)} W, {number(energy, 2)} Wh since the daemon began"),
-        ("Image", f"{one.image}, {one.engine}" if one.engine else one.image),
-        ("State", f"{one.state}{f', {one.health}' if one.health else ''}, {counted(one.restarts, 'restart')}"),
-        ("Started", f"{date(one.started)}, {span(now - one.started)} ago" if one.started else UNKNOWN),
-        ("Id", one.id[:12]),
-        ("cgroup", fit(one.cgroup, 44)),
-        ("Main process", f"pid {one.pid}, {processes}" if one.pid else processes),
-        ("CPU", f"{number(one.cpu_percent)} % of a core, {span(one.cpu_seconds_total)} of CPU time since it started"),
-        ("Memory", f"{mib(one.memory_working_set_bytes)} MiB in use, {number(one.memory_percent)} % of {_limit(one)}"),
-        ("  of which", f"{mib(one.memory_rss_bytes)} MiB anonymous, {mib(one.memory_cache_bytes)} MiB cache"),
-        (
-            "Disk",
-            f"{gib(one.block_read_bytes_total)} GiB read, {gib(one.block_write_bytes_total)} GiB written; "
-            f"{mib(one.block_read_bytes_per_second, 2)} and {mib(one.block_write_bytes_per_second, 2)} MiB/s",
-        ),
-    ]
-    for nic in one.network:
-        rates = f"↓ {mbit(nic.receive_bytes_per_second)}  ↑ {mbit(nic.transmit_bytes_per_second)} Mbit/s"
-        totals = f"{gib(nic.receive_bytes_total)} and {gib(nic.transmit_bytes_total)} GiB"
-        facts.append((f"Network {nic.device}", f"{rates}; {totals}"))
-    if not one.network:
-        facts.append(("Network", "shared with the host or with another container, and counted there"))
-    parts = listed(facts, 16)
-    if one.labels:
-        parts.append(("Labels\n", "$muted"))
-        for name, value in sorted(one.labels.items()):
-            parts += [f"  {name} = ", (f"{value}\n", "bold")]
-    return parts
+    def facts(self, one: Container, now: float) -> Parts:
+        """Everything in the snapshot about a container, one fact per line."""
+        energy = None if one.energy_joules_total is None else one.energy_joules_total / 3600
+        processes = counted(one.pids, "process")
+        facts: list[tuple[str, str]] = [
+            ("Power", f"{number(one.power_watts, 2)} W, {number(energy, 2)} Wh since the daemon began"),
+            ("Image", f"{one.image}, {one.engine}" if one.engine else one.image),
+            ("State", f"{one.state}{f', {one.health}' if one.health else ''}, {counted(one.restarts, 'restart')}"),
+            ("Started", f"{date(one.started)}, {span(now - one.started)} ago" if one.started else UNKNOWN),
+            ("Id", one.id[:12]),
+            ("cgroup", fit(one.cgroup, 44)),
+            ("Main process", f"pid {one.pid}, {processes}" if one.pid else processes),
+            (
+                "CPU",
+                f"{number(one.cpu_percent)} % of a core, {span(one.cpu_seconds_total)} of CPU time since it started",
+            ),
+            (
+                "Memory",
+                f"{mib(one.memory_working_set_bytes)} MiB in use, {number(one.memory_percent)} % of {_limit(one)}",
+            ),
+            ("  of which", f"{mib(one.memory_rss_bytes)} MiB anonymous, {mib(one.memory_cache_bytes)} MiB cache"),
+            (
+                "Disk",
+                f"{gib(one.block_read_bytes_total)} GiB read, {gib(one.block_write_bytes_total)} GiB written; "
+                f"{mib(one.block_read_bytes_per_second, 2)} and {mib(one.block_write_bytes_per_second, 2)} MiB/s",
+            ),
+        ]
+        for nic in one.network:
+            rates = f"↓ {mbit(nic.receive_bytes_per_second)}  ↑ {mbit(nic.transmit_bytes_per_second)} Mbit/s"
+            totals = f"{gib(nic.receive_bytes_total)} and {gib(nic.transmit_bytes_total)} GiB"
+            facts.append((f"Network {nic.device}", f"{rates}; {totals}"))
+        if not one.network:
+            facts.append(("Network", "shared with the host or with another container, and counted there"))
+        parts = listed(facts, 16)
+        if one.labels:
+            parts.append(("Labels\n", "$muted"))
+            for name, value in sorted(one.labels.items()):
+                parts += [f"  {name} = ", (f"{value}\n", "bold")]
+        return parts
 
 
 def _limit(one: Container) -> str:

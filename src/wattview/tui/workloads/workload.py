@@ -36,26 +36,22 @@ class WorkloadDetails(ProcessDetails):
     def history_name(self) -> tuple[str, ...]:
         return workload_names(self._last) if self._last is not None else ("", self.called)
 
-    def facts(self, now: float) -> Parts:
-        return workload_facts(self._last, now) if self._last is not None else []
-
-
-def workload_facts(one: Workload, now: float) -> Parts:
-    """Everything in the snapshot about a workload, one fact per line."""
-    energy = None if one.energy_joules_total is None else one.energy_joules_total / 3600
-    facts: list[tuple[str, str]] = [
-        ("Power", f"{number(one.power_watts, 2)} W, {number(energy, 2)} Wh since the daemon began"),
-        ("Kind", one.kind),
-        ("Pod", f"{one.namespace}/{one.pod}" if one.pod else ""),
-        ("Container", one.container),
-        ("Engine", one.engine),
-        ("Image", one.image),
-        ("Unit", one.unit),
-        ("User", one.user),
-        ("Slice", one.slice),
-        ("Id", fit(one.id, 60)),
-        ("Started", f"{date(one.started)}, {span(now - one.started)} ago" if one.started else UNKNOWN),
-        ("CPU", f"{number(one.cpu_percent)} % of a core, {span(one.cpu_seconds_total)} of CPU time"),
-        ("Memory", f"{mib(one.memory_bytes)} MiB"),
-    ]
-    return listed([(name, value) for name, value in facts if value], 16)
+    def facts(self, one: Workload, now: float) -> Parts:
+        """Everything in the snapshot about a workload, one fact per line."""
+        energy = None if one.energy_joules_total is None else one.energy_joules_total / 3600
+        facts: list[tuple[str, str]] = [
+            ("Power", f"{number(one.power_watts, 2)} W, {number(energy, 2)} Wh since the daemon began"),
+            ("Kind", one.kind),
+            ("Pod", f"{one.namespace}/{one.pod}" if one.pod else ""),
+            ("Container", one.container),
+            ("Engine", one.engine),
+            ("Image", one.image),
+            ("Unit", one.unit),
+            ("User", one.user),
+            ("Slice", one.slice),
+            ("Id", fit(one.id, 60)),
+            ("Started", f"{date(one.started)}, {span(now - one.started)} ago" if one.started else UNKNOWN),
+            ("CPU", f"{number(one.cpu_percent)} % of a core, {span(one.cpu_seconds_total)} of CPU time"),
+            ("Memory", f"{mib(one.memory_bytes)} MiB"),
+        ]
+        return listed([(name, value) for name, value in facts if value], 16)
