@@ -53,6 +53,11 @@ def of_sysfs(
     return lambda families: lambda config: _OfSource(partial(families, kind(f"{config.paths.sysfs}/{path}", *pattern)))
 
 
+def of_machine(families: Callable[[], list[Family]]) -> Callable[[Config], Collector]:
+    """The same of a function that asks this machine's kernel itself."""
+    return lambda _: _OfSource(families)
+
+
 class NoSource(Exception):
     """This machine has no such source. A failure that is not logged as a fault, as in node_exporter."""
 

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Families, Family, labels
 from wattview.probes.lines import pairs, understood
-from wattview.probes.node.collector import Directories, NoSource
+from wattview.probes.node.collector import Directories, NoSource, of_sysfs
 from wattview.probes.node.meminfo import memory_field_name
 
 
-class MeminfoNuma:
+@of_sysfs(Directories, "devices/system/node", r"node[0-9]+")
+def collector(directories: Directories) -> list[Family]:
     """``node_memory_numa_*{node}``: sizes in bytes; the counters of numastat end in ``_total``."""
-
-    def __init__(self, config: Config) -> None:
-        self._nodes = Directories(f"{config.paths.sysfs}/devices/system/node", r"node[0-9]+")
-
-    def collect(self) -> list[Family]:
-        families = Families()
-        for name, directory in self._nodes.found().items():
-            text = labels(node=name.removeprefix("node"))
-            fields = node_meminfo(directory.read("meminfo")) + node_numastat(directory.read("numastat"))
-            for field, value in fields:
-                families.add(f"node_memory_numa_{field}", f"Memory information field {field}.", value, text)
-        found = families.all()
-        if not found:
-            raise NoSource("this machine has no NUMA nodes")
-        return found
+    families = Families()
+    for name, directory in directories.found().items():
+        text = labels(node=name.removeprefix("node"))
+        fields = node_meminfo(directory.read("meminfo")) + node_numastat(directory.read("numastat"))
+        for field, value in fields:
+            families.add(f"node_memory_numa_{field}", f"Memory information field {field}.", value, text)
+    found = families.all()
+    if not found:
+        raise NoSource("this machine has no NUMA nodes")
+    return found
 
 
 def node_meminfo(data: bytes) -> list[tuple[str, int]]:

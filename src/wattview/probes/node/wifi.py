@@ -8,9 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from wattview.config import Config
 from wattview.exposition import Family, FamilyType, gauge, labels
-from wattview.probes.node.collector import NoSource
+from wattview.probes.node.collector import NoSource, of_machine
 from wattview.probes.node.netlink import attributes, dump
 
 _NETLINK_GENERIC = 16
@@ -97,30 +96,26 @@ class WirelessInterface(NamedTuple):
     hertz: int | None
 
 
-class Wifi:
+@of_machine
+def collector() -> list[Family]:
     """``node_wifi_*{device}``; no data without a wireless driver. Interfaces of this machine, in the daemon's network
     namespace."""
-
-    def __init__(self, config: Config) -> None:
-        del config
-
-    def collect(self) -> list[Family]:
-        number = _family_number("nl80211")
-        frequency = gauge(
-            "node_wifi_interface_frequency_hertz", "The current frequency a WiFi interface is operating at, in hertz."
-        )
-        info = gauge(
-            "node_wifi_station_info",
-            "Labeled WiFi interface station information as provided by the operating system.",
-        )
-        families = [Family(f"node_wifi_station_{name}", kind, help_text) for name, kind, help_text, *_ in _STATION]
-        for one in filter(None, map(interface, _ask(number, _GET_INTERFACE))):
-            frequency.add(one.hertz, labels(device=one.name))
-            for network in filter(None, map(joined_network, _ask(number, _GET_SCAN, one.number))):
-                info.add(1, labels(device=one.name, **network))
-            for message in _ask(number, _GET_STATION, one.number):
-                station_samples(families, one.name, message)
-        return [frequency, info, *families]
+    number = _family_number("nl80211")
+    frequency = gauge(
+        "node_wifi_interface_frequency_hertz", "The current frequency a WiFi interface is operating at, in hertz."
+    )
+    info = gauge(
+        "node_wifi_station_info",
+        "Labeled WiFi interface station information as provided by the operating system.",
+    )
+    families = [Family(f"node_wifi_station_{name}", kind, help_text) for name, kind, help_text, *_ in _STATION]
+    for one in filter(None, map(interface, _ask(number, _GET_INTERFACE))):
+        frequency.add(one.hertz, labels(device=one.name))
+        for network in filter(None, map(joined_network, _ask(number, _GET_SCAN, one.number))):
+            info.add(1, labels(device=one.name, **network))
+        for message in _ask(number, _GET_STATION, one.number):
+            station_samples(families, one.name, message)
+    return [frequency, info, *families]
 
 
 def interface(message: bytes) -> WirelessInterface | None:
