@@ -17,7 +17,7 @@ from wattview.cli import completion
 from wattview.cli import terminal as term
 from wattview.cli.calibrate.command import calibrate
 from wattview.cli.measure.commands import capacity, gate, measure, record
-from wattview.cli.options import Options, settings
+from wattview.cli.options import Options, settings, token_files_option
 from wattview.cli.results.commands import results
 from wattview.cli.run_options import run
 from wattview.config import Config
@@ -67,14 +67,7 @@ def daemon(options: Options) -> None:
     help="unix:///path or http://host:port (default: the local socket). Several open the fleet page.",
 )
 @click.option("--prometheus", metavar="URL", help="The fleet page, from this Prometheus or VictoriaMetrics.")
-@click.option(
-    "--token-file",
-    "token_files",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="File with the token for the http:// URLs: one for all, or one for each, in the same order.",
-)
+@token_files_option("File with the token for the http:// URLs: one for all, or one for each, in the same order.")
 @click.option(
     "--prometheus-token-file",
     "store_token_file",

@@ -14,6 +14,19 @@ from wattview.config import Config, ConfigError, load
 Command = Callable[..., Any]
 
 
+VMAF_MODEL = click.option(
+    "--vmaf-model",
+    metavar="NAME",
+    help="hd, phone, 4k, neg, newest, or a version such as vmaf_v0.6.1neg.  [default: scenarios.vmaf_model]",
+)
+
+
+def token_files_option(help_text: str) -> Callable[[Command], Command]:
+    """``--token-file``, which may be given several times."""
+    path = click.Path(path_type=Path)
+    return click.option("--token-file", "token_files", multiple=True, metavar="FILE", type=path, help=help_text)
+
+
 class Options:
     """The options given to a subcommand. ``config()`` loads the settings again, as for a SIGHUP."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from wattview.cli import completion
-from wattview.cli.options import Options, settings
+from wattview.cli.options import VMAF_MODEL, Options, settings, token_files_option
 
 
 @click.command()
@@ -46,11 +46,7 @@ from wattview.cli.options import Options, settings
     default=None,
     help="Compute VMAF, PSNR and SSIM.  [default: --analyze-quality]",
 )
-@click.option(
-    "--vmaf-model",
-    metavar="NAME",
-    help="hd, phone, 4k, neg, newest, or a version such as vmaf_v0.6.1neg.  [default: scenarios.vmaf_model]",
-)
+@VMAF_MODEL
 @click.option(
     "--baseline", type=float, metavar="SECONDS", help="Idle window before the scenarios; 0 for none.  [default: 20]"
 )
@@ -63,14 +59,7 @@ from wattview.cli.options import Options, settings
 @click.option(
     "--on", "urls", multiple=True, metavar="URL", help="Run on this daemon; give several to compare their machines."
 )
-@click.option(
-    "--token-file",
-    "token_files",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="With --on: file with the token: one for all, or one for each URL, in the same order.",
-)
+@token_files_option("With --on: file with the token: one for all, or one for each URL, in the same order.")
 @click.option("--vmaf", type=float, help="With --on: compare only settings that reach this VMAF.")
 @click.option("--list-encoders", is_flag=True, help="Print which encoders work on this machine, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysed result as JSON.")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from wattview.cli import completion
-from wattview.cli.options import Options, settings
+from wattview.cli.options import VMAF_MODEL, Options, settings
 from wattview.model.scenarios import MOST_REPEATS
 
 
@@ -33,11 +33,7 @@ from wattview.model.scenarios import MOST_REPEATS
               help="The source to compare --output with.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="What the command writes, to compare with --reference.")  # fmt: skip
-@click.option(
-    "--vmaf-model",
-    metavar="NAME",
-    help="hd, phone, 4k, neg, newest, or a version such as vmaf_v0.6.1neg.  [default: scenarios.vmaf_model]",
-)
+@VMAF_MODEL
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write the analysed result as JSON.")  # fmt: skip
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND …")
