@@ -14,6 +14,7 @@ from itertools import combinations
 from msgspec import Struct
 
 from wattview.analysis.sweeps.loads import IDLE
+from wattview.analysis.wall.least_squares import Singular, dot, inverted
 from wattview.analysis.windows.energy import NoData
 from wattview.model import Load, MeasuredLoad, PowerFit
 
@@ -275,11 +276,14 @@ class _Sums:
         """Coefficients by the normal equations. Raises NoData if the system is singular."""
         at = [0, *(COLUMNS.index(term) for term in terms)]
         of = self._of[without] if without is not None else None
-        rows = [
-            [self._all[i][j] - (of[i][j] if of is not None else 0.0) for j in (*at, len(COLUMNS))] for i in at
-        ]  # fmt: skip
-        solved = _solved(rows, len(self._points))
-        return [value * self.scales[-1] / self.scales[i] for value, i in zip(solved, at, strict=True)]
+        *moments, power = (
+            [self._all[i][j] - (of[i][j] if of is not None else 0.0) for i in at] for j in (*at, len(COLUMNS))
+        )
+        try:
+            inverse = inverted(moments)
+        except Singular:
+            raise NoData("the settings cannot separate the terms") from None
+        return [dot(row, power) * self.scales[-1] / self.scales[i] for row, i in zip(inverse, at, strict=True)]
 
     def without(self, load: Load, terms: tuple[str, ...]) -> float | None:
         """Prediction for a load by a fit to all others; None for the idle machine if it is needed for one: nobody asks
@@ -309,21 +313,6 @@ def _known_row(load: Load) -> list[float]:
 def _products(rows: Sequence[Sequence[float]]) -> list[list[float]]:
     size = len(COLUMNS) + 1
     return [[math.fsum(row[i] * row[j] for row in rows) for j in range(size)] for i in range(size - 1)]
-
-
-def _solved(matrix: list[list[float]], weight: int) -> list[float]:
-    """Gauss-Jordan elimination of a system with its right-hand side. Raises NoData if it is singular."""
-    size = len(matrix)
-    for column in range(size):
-        pivot = max(range(column, size), key=lambda at: abs(matrix[at][column]))
-        if abs(matrix[pivot][column]) < 1e-9 * weight:
-            raise NoData("the settings cannot separate the terms")
-        matrix[column], matrix[pivot] = matrix[pivot], matrix[column]
-        for at in range(size):
-            if at != column:
-                factor = matrix[at][column] / matrix[column][column]
-                matrix[at] = [a - factor * b for a, b in zip(matrix[at], matrix[column], strict=True)]
-    return [matrix[at][size] / matrix[at][at] for at in range(size)]
 
 
 def _hull(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
