@@ -20,7 +20,7 @@ from wattview.cli.attach import PATIENCE_SECONDS
 from wattview.cli.progress import progress_bars
 from wattview.cli.results.show import ShownSetting
 from wattview.cli.run import POLL_SECONDS
-from wattview.client import Address, CallRefused, Client, ClientError
+from wattview.client import Address, Client, ClientError
 from wattview.model import Run, RunRequest, RunResult
 from wattview.model.quantities import QUANTITIES
 from wattview.report.words import distinct
@@ -126,7 +126,7 @@ async def _result(client: Client, name: str, run: Run | str) -> OnMachine:
         return OnMachine(name, None, reason or f"run {run.id} has no results")
     try:
         return OnMachine(name, await client.result(run.results_id), reason)
-    except (CallRefused, ClientError) as error:
+    except ClientError as error:
         return OnMachine(name, None, str(error))
 
 

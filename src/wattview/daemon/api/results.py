@@ -68,10 +68,14 @@ async def _ids(parts: Parts, request: Request) -> list[str]:
 @answers("GET", "/api/v1/results/{id}", refusals={404: "There is no such file."})
 async def _result(parts: Parts, request: Request) -> RunResult:
     """One analysed results file."""
-    result = await parts.results.get(request.path_params["id"])
-    if result is None:
-        raise Refusal(404, f"no results file {request.path_params['id']!r} in {parts.config.paths.results}")
-    return result
+    return await _file(parts, request.path_params["id"])
+
+
+async def _file(parts: Parts, run_id: str, name: str = "") -> RunResult:
+    found = await parts.results.get(run_id)
+    if found is None:
+        raise Refusal(404, f"no results file {run_id!r} in {parts.config.paths.results}", name)
+    return found
 
 
 @answers(
@@ -116,9 +120,7 @@ async def _asked_run(parts: Parts, request: Request, name: str) -> RunResult:
 
 
 async def _usable(parts: Parts, run_id: str, name: str) -> RunResult:
-    found = await parts.results.get(run_id)
-    if found is None:
-        raise Refusal(404, f"no results file {run_id!r} in {parts.config.paths.results}", name)
+    found = await _file(parts, run_id, name)
     if found.error:
         raise Refusal(422, f"run {run_id}: {found.error}", name)
     return found

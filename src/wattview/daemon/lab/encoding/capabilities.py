@@ -70,22 +70,19 @@ class Capabilities:
 
     async def can_xpsnr(self, program: str) -> bool:
         """Whether it has the xpsnr filter (since FFmpeg 7.1)."""
-
-        async def ask(path: str) -> bool:
-            status, _ = await _discarded(path, *TWO_PICTURES, *TWO_PICTURES, "-lavfi", "xpsnr")
-            return status == 0
-
-        return await self.remembered(("xpsnr",), program, ask)
+        return await self._works("xpsnr", program, *TWO_PICTURES, *TWO_PICTURES, "-lavfi", "xpsnr")
 
     async def can_stamp_arrivals(self, program: str) -> bool:
         """Whether it can record a packet's arrival time at a viewer (``ffmpeg_command.ARRIVAL_STAMP``)."""
+        stamped = ("-c:v", "mpeg4", "-bsf:v", ffmpeg_command.ARRIVAL_STAMP)
+        return await self._works("arrivals", program, *TWO_PICTURES, *stamped)
 
+    async def _works(self, what: str, program: str, *arguments: str) -> bool:
         async def ask(path: str) -> bool:
-            stamped = ("-c:v", "mpeg4", "-bsf:v", ffmpeg_command.ARRIVAL_STAMP)
-            status, _ = await _discarded(path, *TWO_PICTURES, *stamped)
+            status, _ = await _discarded(path, *arguments)
             return status == 0
 
-        return await self.remembered(("arrivals",), program, ask)
+        return await self.remembered((what,), program, ask)
 
     async def encoders(self, program: str) -> list[EncoderOffer]:
         """The video encoders that it has, in the order of ``encoder_options``. Those of hardware, which FFmpeg lists on
