@@ -8,7 +8,24 @@ from wattview.model.host import Nic
 from wattview.model.source import Reading
 
 
-class Container(Struct, frozen=True, kw_only=True):
+class DescribedContainer(Struct, frozen=True, kw_only=True):
+    """What its engine says of a container. ``health`` is ``starting``, ``healthy`` or ``unhealthy``, None without a
+    health check; ``addresses`` are its own in the engine's networks."""
+
+    id: str
+    name: str
+    image: str
+    engine: str = ""
+    labels: dict[str, str] = {}
+    state: str = "running"
+    health: str | None = None
+    restarts: int | None = None
+    created: float | None = None
+    started: float | None = None
+    addresses: tuple[str, ...] = ()
+
+
+class Container(DescribedContainer, frozen=True, kw_only=True):
     """One container. ``engine`` is "" for the one at ``docker.host``. ``cpu_percent`` counts one full core as 100, as
     ``docker stats`` does.
 
@@ -20,17 +37,7 @@ class Container(Struct, frozen=True, kw_only=True):
     machine's active power (see ``PowerUse``), ``energy_joules_total`` the same since the daemon started.
     """
 
-    id: str
-    name: str
-    image: str
     cgroup: str
-    engine: str = ""
-    labels: dict[str, str] = {}
-    state: str = "running"
-    health: str | None = None
-    restarts: int | None = None
-    created: float | None = None
-    started: float | None = None
     pid: int | None = None
     cpu_seconds_total: float | None = None
     cpu_user_seconds_total: float | None = None
@@ -49,7 +56,6 @@ class Container(Struct, frozen=True, kw_only=True):
     block_write_bytes_per_second: float | None = None
     pids: int | None = None
     ended: float | None = None
-    addresses: tuple[str, ...] = ()
     power_watts: float | None = None
     energy_joules_total: float | None = None
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from wattview.model.containers import DescribedContainer
 from wattview.probes import SourceBroken, SourceError
 from wattview.probes.containers.engine_socket import engine_that_answers, peer
 
@@ -38,30 +39,15 @@ _EVENTS = (
 """``died`` and ``remove`` are Podman's: it selects by these names, though it reports ``die`` to clients of Docker's."""
 
 
-class ContainerInfo(Struct, frozen=True, kw_only=True):
+class ContainerInfo(DescribedContainer, frozen=True, kw_only=True):
     """The engine's description of one running container. ``revision`` changes with every inspection; ``engine`` is ""
-    for the one at ``docker.host``.
+    for the one at ``docker.host``. ``cpu_shares`` is the requested value, None if not set."""
 
-    ``health`` is ``starting``, ``healthy`` or ``unhealthy``, None without a health check; ``cpu_shares`` is the
-    requested value, None if not set.
-    """
-
-    id: str
-    name: str
-    image: str
     pid: int
-    labels: dict[str, str] = {}
-    state: str = "running"
-    health: str | None = None
-    restarts: int | None = None
-    created: float | None = None
-    started: float | None = None
     network_mode: str = ""
     cpu_shares: int | None = None
     log_path: str = ""
-    addresses: tuple[str, ...] = ()
     revision: int = 0
-    engine: str = ""
 
     @property
     def own_network(self) -> bool:

@@ -23,6 +23,7 @@ from wattview.model import (
     Nic,
     NicCounters,
 )
+from wattview.model.containers import DescribedContainer
 from wattview.probes import procfs
 from wattview.probes.containers.background import ScanTarget
 from wattview.probes.containers.cgroups.cgroup import Hierarchies, locate, parse_pid_cgroup
@@ -214,19 +215,9 @@ class RunningContainer:
         cpu = _rate(self._cpu, monotonic, counters.cpu_seconds_total)
         read, written = self._moved(counters, "Read"), self._moved(counters, "Write")
         return Container(
-            id=info.id,
-            name=info.name,
-            image=info.image,
+            **{name: getattr(info, name) for name in DescribedContainer.__struct_fields__},
             cgroup=path,
-            engine=info.engine,
-            labels=info.labels,
-            state=info.state,
-            health=info.health,
-            restarts=info.restarts,
-            created=info.created,
-            started=info.started,
             pid=info.pid,
-            addresses=info.addresses,
             cpu_seconds_total=counters.cpu_seconds_total,
             cpu_user_seconds_total=counters.cpu_user_seconds_total,
             cpu_system_seconds_total=counters.cpu_system_seconds_total,
