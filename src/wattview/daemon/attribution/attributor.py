@@ -12,7 +12,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -50,6 +50,7 @@ from wattview.model import (
 )
 
 R = TypeVar("R", bound=Reading)
+C = TypeVar("C", Container, Workload)
 
 SHARED_SECONDS = 1.0
 """Maximum age of readings of containers, streams and GPUs that a scrape of 9500 shares with other readers."""
@@ -186,28 +187,23 @@ class Attributor:
 
     def containers(self, containers: Iterable[Container], account: PowerAccount | None = None) -> tuple[Container, ...]:
         """The containers with their power and energy."""
-        page = self.page(account)
-        if page is None or (last := page.book.last) is None:
-            return tuple(containers)
-        energy = page.book.ledger.by_container
-        return tuple(
-            msgspec.structs.replace(
-                one, power_watts=last.watts(Part("container", one.name)), energy_joules_total=energy.get(one.name)
-            )
-            for one in containers
-        )
+        return self._powered("container", [(one.name, one) for one in containers], account)
 
     def workloads(self, workloads: Iterable[Workload], account: PowerAccount | None = None) -> tuple[Workload, ...]:
         """The workloads with their power and energy."""
+        return self._powered("workload", [(one.id, one) for one in workloads], account)
+
+    def _powered(
+        self, kind: Literal["container", "workload"], named: Iterable[tuple[str, C]], account: PowerAccount | None
+    ) -> tuple[C, ...]:
         page = self.page(account)
         if page is None or (last := page.book.last) is None:
-            return tuple(workloads)
-        energy = page.book.ledger.by_workload
+            return tuple(one for _, one in named)
+        ledger = page.book.ledger
+        energy = ledger.by_container if kind == "container" else ledger.by_workload
         return tuple(
-            msgspec.structs.replace(
-                one, power_watts=last.watts(Part("workload", one.id)), energy_joules_total=energy.get(one.id)
-            )
-            for one in workloads
+            msgspec.structs.replace(one, power_watts=last.watts(Part(kind, name)), energy_joules_total=energy.get(name))
+            for name, one in named
         )
 
     def streams(self, streams: Iterable[Stream], account: PowerAccount | None = None) -> tuple[Stream, ...]:
