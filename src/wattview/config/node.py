@@ -79,7 +79,7 @@ NODE_COLLECTOR_LIST: tuple[NodeCollector, ...] = (
     NodeCollector("tapestats", "tapestats.Tapestats"),
     NodeCollector("tcpstat", "tcpstat.Tcpstat", default=False),
     NodeCollector("textfile", "textfile.Textfile"),
-    NodeCollector("thermal_zone", "thermal_zone.ThermalZone"),
+    NodeCollector("thermal_zone", "thermal_zone.collector"),
     NodeCollector("time", "time_clock.Time"),
     NodeCollector("timex", "timex.Timex"),
     NodeCollector("udp_queues", "udp_queues.UdpQueues"),
