@@ -38,10 +38,14 @@ class _OfSource(NamedTuple):
 def of_file(name: str, size: int = 4096) -> Callable[[Callable[[bytes], list[Family]]], Callable[[Config], Collector]]:
     """Makes a collector of a function that gives the families of a file of /proc, by its content. ``size`` is the
     file's usual size."""
+    return lambda families: of_files(name, size=size)(lambda file: families(file.read()))
 
-    def collector(families: Callable[[bytes], list[Family]], config: Config) -> Collector:
-        file = KernelFile(f"{config.paths.procfs}/{name}", size)
-        return _OfSource(lambda: families(file.read()))
+
+def of_files(*names: str, size: int = 4096) -> Callable[[Callable[..., list[Family]]], Callable[[Config], Collector]]:
+    """The same of a function of the files themselves, which decides when to read each."""
+
+    def collector(families: Callable[..., list[Family]], config: Config) -> Collector:
+        return _OfSource(partial(families, *(KernelFile(f"{config.paths.procfs}/{name}", size) for name in names)))
 
     return lambda families: partial(collector, families)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, gauge, rows
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import integer, understood
+from wattview.probes.node.collector import of_files
 
 # By the column of /proc/net/stat/nf_conntrack. They are counters, but node_exporter exports them as gauges.
 _COLUMNS = rows("""
@@ -24,22 +24,15 @@ _ENTRIES = "Number of currently allocated flow entries for connection tracking."
 _LIMIT = "Maximum size of connection tracking table."
 
 
-class Conntrack:
+@of_files("sys/net/netfilter/nf_conntrack_count", "sys/net/netfilter/nf_conntrack_max", "net/stat/nf_conntrack")
+def collector(count: KernelFile, most: KernelFile, stat: KernelFile) -> list[Family]:
     """``node_nf_conntrack_*``; no data if the module is not loaded."""
-
-    def __init__(self, config: Config) -> None:
-        root = config.paths.procfs
-        self._count = KernelFile(f"{root}/sys/net/netfilter/nf_conntrack_count")
-        self._max = KernelFile(f"{root}/sys/net/netfilter/nf_conntrack_max")
-        self._stat = KernelFile(f"{root}/net/stat/nf_conntrack")
-
-    def collect(self) -> list[Family]:
-        totals = conntrack_totals(self._stat.read())
-        return [
-            gauge("node_nf_conntrack_entries", _ENTRIES, integer(self._count.read(), "nf_conntrack_count")),
-            gauge("node_nf_conntrack_entries_limit", _LIMIT, integer(self._max.read(), "nf_conntrack_max")),
-            *(gauge(row.name, row.help, totals[int(row.source)]) for row in _COLUMNS),
-        ]
+    totals = conntrack_totals(stat.read())
+    return [
+        gauge("node_nf_conntrack_entries", _ENTRIES, integer(count.read(), "nf_conntrack_count")),
+        gauge("node_nf_conntrack_entries_limit", _LIMIT, integer(most.read(), "nf_conntrack_max")),
+        *(gauge(row.name, row.help, totals[int(row.source)]) for row in _COLUMNS),
+    ]
 
 
 def conntrack_totals(data: bytes) -> list[int]:

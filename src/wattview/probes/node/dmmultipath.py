@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, empty_families, labels, rows
-from wattview.probes.node.collector import Directories, Directory
+from wattview.probes.node.collector import Directories, Directory, of_sysfs
 
 _SECTOR_BYTES = 512
 _FAMILIES = rows("""
@@ -23,36 +22,31 @@ state node_dmmultipath_path_state
 _ACTIVE = ("running", "live")
 
 
-class DmMultipath:
+@of_sysfs(Directories, "block", r"dm-[0-9]+")
+def collector(devices: Directories) -> list[Family]:
     """``node_dmmultipath_*``, from /sys/block/dm-*; no samples without a multipath device."""
-
-    def __init__(self, config: Config) -> None:
-        self._root = f"{config.paths.sysfs}/block"
-        self._devices = Directories(self._root, r"dm-[0-9]+")
-
-    def collect(self) -> list[Family]:
-        families = empty_families(_FAMILIES)
-        info, active, size, paths, usable, failed, state = families.values()
-        for name, directory in self._devices.found().items():
-            uuid = directory.text("dm/uuid") or ""
-            if not uuid.startswith("mpath-"):
-                continue
-            device = directory.text("dm/name") or name
-            info.add(1, labels(device=device, sysfs_name=name, uuid=uuid))
-            text = labels(device=device, sysfs_name=name)
-            suspended = directory.number("dm/suspended")
-            active.add(None if suspended is None else int(suspended == 0), text)
-            sectors = directory.number("size")
-            size.add(None if sectors is None else sectors * _SECTOR_BYTES, text)
-            states = {path: self._state(path) for path in directory.names("slaves")}
-            for path, said in states.items():
-                state.add(1, labels(device=device, path=path, state=said))
-            working = sum(said in _ACTIVE for said in states.values())
-            paths.add(len(states), text)
-            usable.add(working, text)
-            failed.add(len(states) - working, text)
-        return list(families.values())
-
-    def _state(self, path: str) -> str:
-        """The state of a path's device; a path without that file counts as failed."""
-        return Directory(f"{self._root}/{path}/device").text("state") or "unknown"
+    families = empty_families(_FAMILIES)
+    info, active, size, paths, usable, failed, state = families.values()
+    for name, directory in devices.found().items():
+        uuid = directory.text("dm/uuid") or ""
+        if not uuid.startswith("mpath-"):
+            continue
+        device = directory.text("dm/name") or name
+        info.add(1, labels(device=device, sysfs_name=name, uuid=uuid))
+        text = labels(device=device, sysfs_name=name)
+        suspended = directory.number("dm/suspended")
+        active.add(None if suspended is None else int(suspended == 0), text)
+        sectors = directory.number("size")
+        size.add(None if sectors is None else sectors * _SECTOR_BYTES, text)
+        # A path without that file counts as failed.
+        states = {
+            path: Directory(f"{devices.root}/{path}/device").text("state") or "unknown"
+            for path in directory.names("slaves")
+        }
+        for path, said in states.items():
+            state.add(1, labels(device=device, path=path, state=said))
+        working = sum(said in _ACTIVE for said in states.values())
+        paths.add(len(states), text)
+        usable.add(working, text)
+        failed.add(len(states) - working, text)
+    return list(families.values())

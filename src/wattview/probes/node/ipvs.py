@@ -7,10 +7,10 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from wattview.config import Config
 from wattview.exposition import Family, counter, described, families_of, labels, rows
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
+from wattview.probes.node.collector import of_files
 
 _TOTALS = described("""
 node_ipvs_connections_total The total number of connections made.
@@ -46,21 +46,16 @@ _PROTOCOLS = ("TCP", "UDP", "SCTP", "FWM")
 _FIVE_NUMBERS = re.compile(rb"^[ \t]*[0-9A-F]+(?:[ \t]+[0-9A-F]+){4}[ \t]*$", re.MULTILINE)
 
 
-class Ipvs:
+@of_files("net/ip_vs_stats", "net/ip_vs")
+def collector(stats: KernelFile, services: KernelFile) -> list[Family]:
     """``node_ipvs_*``; no data if IPVS is not loaded."""
-
-    def __init__(self, config: Config) -> None:
-        self._stats = KernelFile(f"{config.paths.procfs}/net/ip_vs_stats")
-        self._services = KernelFile(f"{config.paths.procfs}/net/ip_vs")
-
-    def collect(self) -> list[Family]:
-        totals = ipvs_totals(self._stats.read())
-        found = [counter(name, text, value) for (name, text), value in zip(_TOTALS, totals, strict=True)]
-        sums: dict[str, Counter[str]] = {}
-        for backend in ipvs_backends(self._services.read()):
-            total = sums.setdefault(backend.text, Counter())
-            total.update(active=backend.active, inactive=backend.inactive, weight=backend.weight)
-        return [*found, *families_of(_BACKENDS, sums.items(), Counter.__getitem__)]
+    totals = ipvs_totals(stats.read())
+    found = [counter(name, text, value) for (name, text), value in zip(_TOTALS, totals, strict=True)]
+    sums: dict[str, Counter[str]] = {}
+    for backend in ipvs_backends(services.read()):
+        total = sums.setdefault(backend.text, Counter())
+        total.update(active=backend.active, inactive=backend.inactive, weight=backend.weight)
+    return [*found, *families_of(_BACKENDS, sums.items(), Counter.__getitem__)]
 
 
 def ipvs_totals(data: bytes) -> list[int]:

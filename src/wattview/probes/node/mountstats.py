@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct, field
 
-from wattview.config import Config
 from wattview.exposition import Family, gauge, labels, named
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import odd, understood
+from wattview.probes.node.collector import of_files
 from wattview.probes.node.mountstats_columns import BYTES, EVENTS, OPERATIONS, TRANSPORT
 
 # Index of each TRANSPORT column after the protocol's name (net/sunrpc/xprtsock.c, xprtrdma/transport.c).
@@ -50,22 +50,17 @@ class NfsMount(Struct):
     operations: dict[str, list[int]] = field(default_factory=dict)
 
 
-class Mountstats:
+@of_files("self/mountstats", "self/mountinfo", size=65536)
+def collector(stats: KernelFile, mountinfo: KernelFile) -> list[Family]:
     """``node_mountstats_nfs_*{export,protocol,mountaddr}``. An export that is mounted twice counts once: the kernel
     keeps one set of counters for both."""
-
-    def __init__(self, config: Config) -> None:
-        self._stats = KernelFile(f"{config.paths.procfs}/self/mountstats", 65536)
-        self._mounts = KernelFile(f"{config.paths.procfs}/self/mountinfo", 65536)
-
-    def collect(self) -> list[Family]:
-        mounts = nfs_mounts(self._stats.read())
-        if mounts:
-            addresses = server_addresses(self._mounts.read())
-            for mount in mounts:
-                known = addresses.get(mount.mount_point)
-                mount.address = known.pop(0) if known else ""
-        return mount_families(mounts)
+    mounts = nfs_mounts(stats.read())
+    if mounts:
+        addresses = server_addresses(mountinfo.read())
+        for mount in mounts:
+            known = addresses.get(mount.mount_point)
+            mount.address = known.pop(0) if known else ""
+    return mount_families(mounts)
 
 
 def mount_families(mounts: Iterable[NfsMount]) -> list[Family]:

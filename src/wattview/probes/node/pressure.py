@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 
-from wattview.config import Config
 from wattview.exposition import Family, counter
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import NoSource
+from wattview.probes.node.collector import NoSource, of_files
 
 # Resource, line of its file, name, help suffix.
 _TABLE = (
@@ -21,28 +20,26 @@ _TABLE = (
 )
 
 
-class Pressure:
+_RESOURCES = tuple(dict.fromkeys(row[0] for row in _TABLE))
+
+
+@of_files(*(f"pressure/{name}" for name in _RESOURCES))
+def collector(*files: KernelFile) -> list[Family]:
     """``node_pressure_*``; no data before Linux 4.20 or without ``psi=1``. IRQ pressure exists since Linux 6.1."""
-
-    def __init__(self, config: Config) -> None:
-        resources = dict.fromkeys(row[0] for row in _TABLE)
-        self._files = {name: KernelFile(f"{config.paths.procfs}/pressure/{name}") for name in resources}
-
-    def collect(self) -> list[Family]:
-        read: dict[str, dict[str, float]] = {}
-        for name, file in self._files.items():
-            try:
-                read[name] = procfs.pressure(file.read())
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                if error.errno == errno.EOPNOTSUPP:
-                    raise NoSource("pressure information is switched off; boot with psi=1") from None
-                raise
-        if not read:
-            raise NoSource("this kernel gives no pressure information")
-        return [
-            counter(f"node_pressure_{name}_seconds_total", f"Total time in seconds {of}", read[resource][line])
-            for resource, line, name, of in _TABLE
-            if line in read.get(resource, {})
-        ]
+    read: dict[str, dict[str, float]] = {}
+    for name, file in zip(_RESOURCES, files, strict=True):
+        try:
+            read[name] = procfs.pressure(file.read())
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                raise NoSource("pressure information is switched off; boot with psi=1") from None
+            raise
+    if not read:
+        raise NoSource("this kernel gives no pressure information")
+    return [
+        counter(f"node_pressure_{name}_seconds_total", f"Total time in seconds {of}", read[resource][line])
+        for resource, line, name, of in _TABLE
+        if line in read.get(resource, {})
+    ]

@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, gauge
 from wattview.probes import procfs
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
+from wattview.probes.node.collector import of_files
 
 _STATES = frozenset(("inuse", "orphan", "tw", "alloc", "mem", "memory"))
 
 
-class Sockstat:
+@of_files("net/sockstat", "net/sockstat6")
+def collector(*files: KernelFile) -> list[Family]:
     """``node_sockstat_*``, from /proc/net/sockstat and sockstat6; without one of them in the kernel, its lines are
     missing."""
-
-    def __init__(self, config: Config) -> None:
-        self._files = (
-            KernelFile(f"{config.paths.procfs}/net/sockstat"),
-            KernelFile(f"{config.paths.procfs}/net/sockstat6"),
-        )
-
-    def collect(self) -> list[Family]:
-        found = []
-        for file in self._files:
-            try:
-                data = file.read()
-            except FileNotFoundError:
+    found = []
+    for file in files:
+        try:
+            data = file.read()
+        except FileNotFoundError:
+            continue
+        for protocol, states in sockstat(data).items():
+            if protocol == "sockets":
+                found.append(gauge("node_sockstat_sockets_used", "Number of IPv4 sockets in use.", states.get("used")))
                 continue
-            for protocol, states in sockstat(data).items():
-                if protocol == "sockets":
-                    found.append(
-                        gauge("node_sockstat_sockets_used", "Number of IPv4 sockets in use.", states.get("used"))
-                    )
-                    continue
-                # The kernel counts this one in pages.
-                if "mem" in states:
-                    states["mem_bytes"] = states["mem"] * procfs.PAGE_BYTES
-                for state, value in states.items():
-                    if state in _STATES or state == "mem_bytes":
-                        help_text = f"Number of {protocol} sockets in state {state}."
-                        found.append(gauge(f"node_sockstat_{protocol}_{state}", help_text, value))
-        return found
+            # The kernel counts this one in pages.
+            if "mem" in states:
+                states["mem_bytes"] = states["mem"] * procfs.PAGE_BYTES
+            for state, value in states.items():
+                if state in _STATES or state == "mem_bytes":
+                    help_text = f"Number of {protocol} sockets in state {state}."
+                    found.append(gauge(f"node_sockstat_{protocol}_{state}", help_text, value))
+    return found
 
 
 def sockstat(data: bytes) -> dict[str, dict[str, int]]:

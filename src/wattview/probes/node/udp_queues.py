@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
 from wattview.exposition import Family, gauge, labels
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import understood
-from wattview.probes.node.collector import NoSource
+from wattview.probes.node.collector import NoSource, of_files
 
 
-class UdpQueues:
+@of_files("net/udp", "net/udp6")
+def collector(*files: KernelFile) -> list[Family]:
     """``node_udp_queues{queue,ip}``, from /proc/net/udp and udp6."""
-
-    def __init__(self, config: Config) -> None:
-        self._files = {
-            "v4": KernelFile(f"{config.paths.procfs}/net/udp"),
-            "v6": KernelFile(f"{config.paths.procfs}/net/udp6"),
-        }
-
-    def collect(self) -> list[Family]:
-        family = gauge("node_udp_queues", "Number of allocated memory in the kernel for UDP datagrams in bytes.")
-        for version, file in self._files.items():
-            try:
-                transmit, receive = queue_totals(file.read())
-            except FileNotFoundError:
-                continue
-            family.add(transmit, labels(queue="tx", ip=version))
-            family.add(receive, labels(queue="rx", ip=version))
-        if not family.samples:
-            raise NoSource("this kernel has no UDP")
-        return [family]
+    family = gauge("node_udp_queues", "Number of allocated memory in the kernel for UDP datagrams in bytes.")
+    for version, file in zip(("v4", "v6"), files, strict=True):
+        try:
+            transmit, receive = queue_totals(file.read())
+        except FileNotFoundError:
+            continue
+        family.add(transmit, labels(queue="tx", ip=version))
+        family.add(receive, labels(queue="rx", ip=version))
+    if not family.samples:
+        raise NoSource("this kernel has no UDP")
+    return [family]
 
 
 def queue_totals(data: bytes) -> tuple[int, int]:
