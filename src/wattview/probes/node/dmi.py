@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from wattview.config import Config
+from functools import lru_cache
+
 from wattview.exposition import Family, gauge, label_text
-from wattview.probes.node.collector import Directory, NoSource
+from wattview.probes.node.collector import Directory, NoSource, of_sysfs
 
 _LABELS = (
     "bios_date", "bios_release", "bios_vendor", "bios_version", "board_asset_tag", "board_name", "board_serial",
@@ -21,22 +22,17 @@ _HELP = (
 )
 
 
-class Dmi:
+@of_sysfs(Directory, "class/dmi/id")
+def collector(directory: Directory) -> list[Family]:
     """``node_dmi_info``, read once: it cannot change before the next boot. Serial numbers are for root only."""
+    known = _known(directory)
+    if not known:
+        raise NoSource("this machine's firmware describes nothing")
+    return [gauge("node_dmi_info", _HELP).add(1, label_text(known))]
 
-    def __init__(self, config: Config) -> None:
-        self._directory = Directory(f"{config.paths.sysfs}/class/dmi/id")
-        self._read = False
-        self._family: Family | None = None
 
-    def collect(self) -> list[Family]:
-        if not self._read:
-            self._read = True
-            values = {label: self._directory.text(_FILES.get(label, label)) for label in _LABELS}
-            known = {label: value.strip() for label, value in values.items() if value is not None}
-            self._directory.close()
-            if known:
-                self._family = gauge("node_dmi_info", _HELP).add(1, label_text(known))
-        if self._family is None:
-            raise NoSource("this machine's firmware describes nothing")
-        return [self._family]
+@lru_cache(1)
+def _known(directory: Directory) -> dict[str, str]:
+    values = {label: directory.text(_FILES.get(label, label)) for label in _LABELS}
+    directory.close()
+    return {label: value.strip() for label, value in values.items() if value is not None}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import cache
 from typing import Any
 
-from wattview.config import Config
 from wattview.exposition import Family, gauge, named
-from wattview.probes.node.collector import NoSource
+from wattview.probes.node.collector import NoSource, of_machine
 
 _TIME_ERROR = 5
 _STA_NANO = 0x2000
@@ -38,26 +38,20 @@ _TABLE: tuple[tuple[str, str, str, float | str], ...] = (
 )  # fmt: skip
 
 
-class Timex:
+@of_machine
+def collector() -> list[Family]:
     """``node_timex_*``; no data if a container lacks permission."""
+    adjtimex, struct = _load()
+    buffer = struct()  # its modes are 0: nothing is set
+    state = adjtimex(buffer)
+    if state < 0:
+        import ctypes
 
-    def __init__(self, config: Config) -> None:
-        self._adjtimex: Any = None
-        self._buffer: Any = None
-
-    def collect(self) -> list[Family]:
-        if self._adjtimex is None:
-            self._adjtimex, self._buffer = _load()
-        self._buffer.modes = 0
-        state = self._adjtimex(self._buffer)
-        if state < 0:
-            import ctypes
-
-            code = ctypes.get_errno()
-            if code in (errno.EPERM, errno.EACCES):
-                raise NoSource("adjtimex is not permitted here")
-            raise OSError(code, os.strerror(code))
-        return timex_families(self._buffer, state)
+        code = ctypes.get_errno()
+        if code in (errno.EPERM, errno.EACCES):
+            raise NoSource("adjtimex is not permitted here")
+        raise OSError(code, os.strerror(code))
+    return timex_families(buffer, state)
 
 
 def timex_families(timex: Any, state: int) -> list[Family]:
@@ -77,6 +71,7 @@ def timex_families(timex: Any, state: int) -> list[Family]:
     return found
 
 
+@cache
 def _load() -> tuple[Any, Any]:
     import ctypes
     from ctypes import c_int, c_long, c_uint
@@ -96,4 +91,4 @@ def _load() -> tuple[Any, Any]:
     call = libc.adjtimex
     call.argtypes = [ctypes.POINTER(StructTimex)]
     call.restype = c_int
-    return call, StructTimex()
+    return call, StructTimex
