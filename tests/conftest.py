@@ -17,7 +17,8 @@ from wattview.config import Config
 ConfigFactory = Callable[..., Config]
 
 # How long an example takes is the machine's affair and no property of the code.
-settings.register_profile("wattview", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("wattview", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("wattview"), max_examples=200)  # as in .ci/run
 settings.load_profile("wattview")
 
 # What a whole suite imports are a million objects; to look through them for garbage again and again is a fifth of what
@@ -33,6 +34,11 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A text of ten megabytes is no name for a test: every worker sends the names of all tests."""
+    return f"{argname}-of-{len(val)}" if isinstance(val, (str, bytes)) and len(val) > 200 else None
 
 
 def free_port() -> int:

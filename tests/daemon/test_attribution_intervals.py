@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -422,7 +422,6 @@ def histories(draw: st.DrawFn) -> list[Look]:
     return looks
 
 
-@settings(max_examples=200, deadline=None)
 @given(histories(), st.floats(0, 100))
 def test_the_parts_are_the_whole_in_every_interval_and_intervals_are_the_counter(
     looks: list[Look], idle_watts: float

@@ -327,7 +327,7 @@ JSON = st.recursive(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(ScenarioRecord.__struct_fields__), JSON) | JSON, max_size=4))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_json_in_the_place_of_scenarios_gives_records_that_can_be_written_again(
     tmp_path: Path, scenarios: list[object]
 ) -> None:
@@ -338,7 +338,7 @@ def test_any_json_in_the_place_of_scenarios_gives_records_that_can_be_written_ag
 
 
 @given(content=st.binary(max_size=200))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_a_results_file_or_are_refused(tmp_path: Path, content: bytes) -> None:
     try:
         results = results_files.read(put(tmp_path, content))
