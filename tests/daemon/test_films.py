@@ -183,15 +183,15 @@ async def test_sound_that_is_longer_or_shorter_leaves_the_picture_alone(
 
 
 async def test_a_film_whose_size_changes_is_encoded_to_its_end(tmp_path: Path, program: str) -> None:
-    path = films.of_two_sizes(tmp_path)
-    scenario = Scenario(name="x", resolution="640x360", fps=25, source="film", bitrate="3M")
+    path = films.of_two_sizes(tmp_path, "320x180", "160x120")
+    scenario = Scenario(name="x", resolution="320x180", fps=25, source="film", bitrate="3M")
     found = await scores(program, path, tmp_path / "run", scenario=scenario, frames=150, lossless=True)
     assert (found.frames, found.psnr_score) == (150, PSNR_CEILING_DB)
     copy = tmp_path / "run" / "copy-000.nut"
-    assert box_of_light(copy, tmp_path, 15) == pytest.approx((0, 0, 640, 360), abs=3)
-    # 320x240 is 4:3: 480 of 640 columns between bars. And in the second loop 640x360 again.
-    assert box_of_light(copy, tmp_path, 75) == pytest.approx((80, 0, 560, 360), abs=3)
-    assert box_of_light(copy, tmp_path, 115) == pytest.approx((0, 0, 640, 360), abs=3)
+    assert box_of_light(copy, tmp_path, 15) == pytest.approx((0, 0, 320, 180), abs=3)
+    # 160x120 is 4:3: 240 of 320 columns between bars. And in the second loop 320x180 again.
+    assert box_of_light(copy, tmp_path, 75) == pytest.approx((40, 0, 280, 180), abs=3)
+    assert box_of_light(copy, tmp_path, 115) == pytest.approx((0, 0, 320, 180), abs=3)
 
 
 @SLOW

@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 1.0
 async def settled(app: App[Any]) -> None:
     """Returns when ``app`` is idle; a frame that is due is drawn at once."""
     loop = asyncio.get_running_loop()
-    give_up = loop.time() + PATIENCE_SECONDS
+    give_up, pause = loop.time() + PATIENCE_SECONDS, 0.001
     while True:
         await asyncio.sleep(0)
         if app._exception is not None:
@@ -34,7 +34,8 @@ async def settled(app: App[Any]) -> None:
         elif not _has_messages(app) and (not _calls(app) or loop.time() > give_up):
             return
         else:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(pause)
+            pause = min(1.25 * pause, 0.02)
 
 
 async def handled(app: App[Any]) -> None:
