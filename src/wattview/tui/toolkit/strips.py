@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from textual._styles_cache import StylesCache
 from textual.dom import DOMNode
 from textual.strip import Strip
 from textual.widget import Widget
@@ -29,11 +30,12 @@ def _divided(strip: Strip, cuts: Iterable[int]) -> Sequence[Strip]:
 
 
 def forget_drawn(nodes: Iterable[DOMNode]) -> None:
-    """Drops the drawn lines of widgets, most of which are on screens that are not shown, and the codes of styles: up
-    to 16,384, among them one for each place that a text has had in its widget, which takes days to fill. What is shown
-    is drawn again when it changes; a style in use keeps its codes itself."""
+    """Drops the drawn lines of widgets, most of which are on screens that are not shown or closed, and the codes of
+    styles: up to 16,384, among them one for each place that a text has had in its widget, which takes days to fill.
+    What is shown is drawn again when it changes; a style in use keeps its codes itself."""
     for node in nodes:
         if isinstance(node, Widget):
             node._styles_cache.clear()
+    StylesCache.get_inner_outer.cache_clear()  # keeps the lines of 1,024 widgets, whether they still exist or not
     Strip.blank.cache_clear()
     Strip.render_ansi.cache_clear()
