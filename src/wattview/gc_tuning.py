@@ -27,8 +27,9 @@ def begin(new_objects: int = 5_000) -> None:
 
     Imported objects are excluded from collection, which makes it cheap. The others are collected each time
     ``new_objects`` more of them exist, which is a compromise: a snapshot creates thousands of short-lived objects
-    without cycles, and Python's default of 700 takes a sixth of the dashboard's CPU time; but Textual's strips and
-    widgets are cycles, which occupy memory until collected.
+    without cycles, and Python's default of 700 takes a sixth of the dashboard's CPU time; but Textual's widgets are
+    cycles, which occupy memory until collected. Nothing that a program makes later is excluded, because it would never
+    be collected: a change of themes replaces thousands of objects of screens that stay.
 
     glibc gives every thread its own heap, up to eight per CPU, and does not share their free memory.
     """
@@ -39,13 +40,6 @@ def begin(new_objects: int = 5_000) -> None:
     gc.set_threshold(new_objects, 5, 2)
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
-
-
-def settle() -> None:
-    """Excludes from collection what is there by now and stays, as ``begin`` does for imported objects: a full
-    collection of the dashboard's nine screens costs as much as thirty pictures."""
-    gc.collect()
-    gc.freeze()
 
 
 def kept_for_a_while(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:

@@ -70,7 +70,7 @@ app.Dashboard(url, interval=interval).run()
 """Writes its threads' stacks to stderr when it is sent SIGUSR1."""
 
 REST_SECONDS = 12.0
-"""Before the first key, which at a higher speed leaves no time again to create the screens in advance and to settle."""
+"""Before the first key, which at a higher speed leaves no time again to create the screens in advance."""
 
 
 class Sample(Struct, frozen=True, kw_only=True):

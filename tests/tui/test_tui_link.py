@@ -16,7 +16,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textual.screen import Screen
 from textual.strip import Strip
 
 from tests.support.dashboard import ScriptedDaemon, opened, screen_text, snapshot, until
@@ -219,14 +218,24 @@ async def _leave(app: Dashboard) -> None:
     app.exit()
 
 
-async def test_screens_that_stay_are_not_looked_through_for_cycles(
+async def test_what_a_change_of_themes_replaces_is_let_go(
     daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On every screen; what the garbage collector is told to leave alone would stay for ever."""
     monkeypatch.setattr("wattview.tui.app.AHEAD_SECONDS", 0.001)
-    async with opened(daemon) as pilot:
-        await until(pilot, lambda: gc.get_freeze_count() > 0)
-        assert not any(isinstance(one, Screen) for one in gc.get_objects())
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    async with opened(daemon) as pilot:
+        app = pilot.app
+        await until(pilot, lambda: all(app._screen_stacks.get(mode) for mode in app.MODES))
+        await until(pilot, lambda: not any(one.name == "ahead" for one in app.workers))
+        await pilot.press("t")
+        await pilot.pause()
+        app.tidy_up()
+        gc.unfreeze()
+        assert gc.collect() < 1_000
+        gc.freeze()
 
 
 async def test_a_toast_that_is_there_is_not_repeated(daemon: ScriptedDaemon) -> None:

@@ -22,7 +22,6 @@ from textual.screen import Screen
 
 from wattview.client import Address, Client, ClientError
 from wattview.config import Tui
-from wattview.gc_tuning import settle
 from wattview.model import Run, Snapshot
 from wattview.tui.base_app import KEYS, key_names
 from wattview.tui.events import Lines
@@ -46,9 +45,6 @@ AHEAD_SECONDS = 1.0
 
 HAND_SECONDS = 0.4
 """No screen is created in advance while keys are pressed, and for this long after."""
-
-AT_REST_SECONDS = 5.0
-"""The user is idle, so a full garbage collection delays no key."""
 
 TOAST_SECONDS = 60.0
 """An older alert is only a line in the log, not a toast."""
@@ -208,9 +204,6 @@ class Dashboard(RunsApp):
             details = self._details(mode, kind)
             await self._get_screen(details)[1]
             details.post_message(events.ScreenResume())  # as a mode's screen is told: it is laid out
-        while time.monotonic() - self._pressed < AT_REST_SECONDS:  # noqa: ASYNC110  it is a length of time
-            await asyncio.sleep(HAND_SECONDS)
-        settle()
 
     async def _no_key(self) -> None:
         await asyncio.sleep(HAND_SECONDS if time.monotonic() - self._pressed < HAND_SECONDS else 0)
