@@ -21,7 +21,7 @@ from tests.support.dashboard import (
 )
 from wattview.model import EncoderStatus, HistorySeries, ProbeStatus, WallPower
 from wattview.tui.plots.graph import Graph
-from wattview.tui.screens.overview import power_series
+from wattview.tui.screens.power_graph import power_series
 from wattview.tui.widgets.host import cores_and_bar, levels
 from wattview.tui.widgets.power_now import PowerNow
 

@@ -71,14 +71,15 @@ def picture(index: int) -> Snapshot:
     return msgspec.structs.replace(now, containers=containers, streams=streams)
 
 
+async def answered(pilot: Any) -> None:
+    """Every call that the screen in front has made: the next key is for what it shows."""
+    await pilot.pause()
+    calls = [worker for worker in pilot.app.workers if worker.name != "feed"]
+    await until(pilot, lambda: all(worker.is_finished for worker in calls))
+
+
 def steady(daemon: ScriptedDaemon, *keys: str) -> Callable[[Any], Awaitable[None]]:
     """Lets the dashboard receive everything, then presses the keys."""
-
-    async def answered(pilot: Any) -> None:
-        """Every call that the screen in front has made: the next key is for what it shows."""
-        await pilot.pause()
-        calls = [worker for worker in pilot.app.workers if worker.name != "feed"]
-        await until(pilot, lambda: all(worker.is_finished for worker in calls))
 
     async def before(pilot: Any) -> None:
         app = pilot.app
@@ -123,6 +124,28 @@ def test_the_main_screens_look_as_they_did(
 @pytest.mark.parametrize("keys", OTHERS.values(), ids=OTHERS.keys())
 def test_the_other_screens_look_as_they_did(busy: ScriptedDaemon, snap_compare: Any, keys: list[str]) -> None:
     assert snap_compare(Dashboard(busy.url), terminal_size=(120, 40), run_before=steady(busy, *keys))
+
+
+QUIET = {"containers": ["3", "v"], "streams": ["4"], "gpu": ["5"], "scenarios": ["6"], "log": ["9"]}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("keys", QUIET.values(), ids=QUIET.keys())
+def test_no_screen_is_empty_where_nothing_runs(
+    busy: ScriptedDaemon, snap_compare: Any, size: tuple[int, int], keys: list[str]
+) -> None:
+    """Publishing, what was looked for, and the machine's power take the room of what is not there."""
+    busy.past_runs = []
+    busy.now = msgspec.structs.replace(picture(0), containers=(), streams=(), run=None)
+
+    async def before(pilot: Any) -> None:
+        await until(pilot, lambda: pilot.app.latest is not None and len(pilot.app.trends["power",]) > 150)
+        for key in keys:
+            await pilot.press(key)
+            await answered(pilot)
+        await until(pilot, lambda: not pilot.app._painting)
+
+    assert snap_compare(Dashboard(busy.url), terminal_size=size, run_before=before)
 
 
 @pytest.mark.parametrize("theme", ["wattview-light", "wattview-colour-blind", "wattview-terminal"])

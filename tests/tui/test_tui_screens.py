@@ -36,6 +36,7 @@ from wattview.model import EncoderStatus, HistorySeries, ProbeStatus, ScenarioRe
 from wattview.tui.app import Dashboard
 from wattview.tui.plots.panel import Plot
 from wattview.tui.screens.confirm import Confirm
+from wattview.tui.screens.power_graph import PowerGraph
 from wattview.tui.views import TABS
 from wattview.tui.widgets.table import Table
 
@@ -250,6 +251,30 @@ async def test_a_stream_opens_with_its_clients(daemon: ScriptedDaemon) -> None:
         assert "H264 High, 1280x720 at 30.0 fps" in text
         daemon.say(snapshot(5.0, streams=0))
         await until(pilot, lambda: "no longer live" in screen_text(pilot.app))
+
+
+async def test_how_to_publish_is_said_until_somebody_does(daemon: ScriptedDaemon) -> None:
+    daemon.now = snapshot(streams=0)
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: "aac -f flv rtmp://127.0.0.1:1935/live/NAME" in screen_text(pilot.app))
+        assert pilot.app.screen.query_one(PowerGraph).display
+        daemon.say(snapshot(5.0, streams=1))
+        await until(pilot, lambda: "Power of live/stream0" in screen_text(pilot.app))
+        assert "NAME" not in screen_text(pilot.app)
+        assert not pilot.app.screen.query_one(PowerGraph).display
+
+
+async def test_the_log_leaves_room_to_the_power_until_it_is_long(daemon: ScriptedDaemon) -> None:
+    async with opened(daemon, (120, 40)) as pilot:
+        await pilot.press("9")
+        power = pilot.app.screen.query_one(PowerGraph)
+        await until(pilot, lambda: power.display)
+        for number in range(40):
+            daemon.tell("warning", f"container worker-{number}", "is unhealthy")
+        daemon.say(snapshot(5.0))
+        await until(pilot, lambda: "40 warnings" in screen_text(pilot.app))
+        assert not power.display
 
 
 async def test_a_stream_that_is_cut_off_is_a_toast_and_a_line_in_the_log(daemon: ScriptedDaemon) -> None:

@@ -21,7 +21,7 @@ from tests.support.dashboard import (
     with_machine_power,
 )
 from wattview.model import HistorySeries, Recorded, Run, Scenario, Snapshot
-from wattview.tui.screens.overview import power_series
+from wattview.tui.screens.power_graph import power_series
 from wattview.tui.time_travel.timeline import Timeline
 from wattview.tui.views import TABS
 

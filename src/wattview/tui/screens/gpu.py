@@ -8,11 +8,12 @@ from textual.widget import Widget
 
 from wattview.model import Gpu, GpuProcess, Snapshot
 from wattview.tui.screens.details import DetailGraph, PartView
+from wattview.tui.screens.power_graph import PowerGraph
 from wattview.tui.text import GIB, gib, mib, number
 from wattview.tui.view import Picture, why_empty
 from wattview.tui.widgets import workload_columns
 from wattview.tui.widgets.column import Column
-from wattview.tui.widgets.pane import Parts, entitle, fit_height
+from wattview.tui.widgets.pane import Pane, Parts, entitle, fit_height
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 
@@ -55,6 +56,12 @@ PROCESSES: tuple[Column[GpuProcess], ...] = (
 )
 
 
+LOOKED = (
+    "Looked for: NVIDIA's through NVML; AMD's and Intel's in the files of the kernel's drivers (amdgpu, i915, xe)."
+    " Meanwhile, the power of the machine:"
+)
+
+
 class GpusScreen(PartView):
     """Its subject is the UUID of the GPU under the cursor."""
 
@@ -72,6 +79,10 @@ class GpusScreen(PartView):
     DEFAULT_CSS = """
     GpusScreen {
         #gpus { height: 1fr; }
+        #looked { padding: 0 2; color: $muted; }
+        &.-nothing #sheet { display: none; }
+        #looked, PowerGraph { display: none; }
+        &.-nothing #looked, &.-nothing PowerGraph { display: block; }
         #processes { height: 1fr; width: 2fr; }
         &.-wide #processes { width: 1fr; }
         &.-low #memory, &.-low #temperature { display: none; }
@@ -84,6 +95,8 @@ class GpusScreen(PartView):
 
     def content(self) -> Iterator[Widget]:
         yield Table(GPUS, lambda one: one.uuid, id="gpus", classes="box")
+        yield Pane(LOOKED, id="looked")
+        yield PowerGraph()
         yield from super().content()
 
     def below_facts(self) -> Iterator[Widget]:
@@ -99,7 +112,8 @@ class GpusScreen(PartView):
         table: Table[Gpu] = self.query_one("#gpus", Table)
         table.show(gpus, why_empty(picture, "gpu", "this machine has no GPU that NVML knows"), tell=False)
         fit_height(table, len(gpus), self.size.height // 3)
-        self.query_one("#sheet").display = bool(gpus)
+        self.set_class(not gpus, "-nothing")
+        self.query_one(PowerGraph).draw(picture)
         if table.row is None:
             return
         self.turn_to((table.row.uuid,))

@@ -3,6 +3,7 @@ first. The newest stay in view until the cursor is moved."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -10,11 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from wattview.model import EventLevel
+from wattview.model.quantities import counted
 from wattview.tui.events import LogLine
+from wattview.tui.screens.power_graph import PowerGraph
 from wattview.tui.text import moment
 from wattview.tui.view import Picture, View
 from wattview.tui.widgets.column import Column
-from wattview.tui.widgets.pane import Pane, entitle
+from wattview.tui.widgets.pane import FRAME_LINES, Pane, entitle, fit_height
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 from wattview.tui.widgets.workload_columns import titled
@@ -44,7 +47,12 @@ class LogScreen(View):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("v", "next_level", "Level", id="log_level")]
     DEFAULT_CSS = """
-    LogScreen { #events { height: 1fr; } #whole { height: 4; padding: 0 2; } }
+    LogScreen {
+        #events { height: 1fr; }
+        #whole { height: 4; padding: 0 2; }
+        PowerGraph { display: none; }
+        &.-few PowerGraph { display: block; }
+    }
     """
 
     def __init__(self) -> None:
@@ -56,6 +64,7 @@ class LogScreen(View):
             EVENTS, lambda line: line.number, empty="no event", stretch=-1, follow=True, id="events", classes="box"
         )
         yield Pane(id="whole")
+        yield PowerGraph()
 
     def on_mount(self) -> None:
         self.query_one("#events").focus()
@@ -66,7 +75,13 @@ class LogScreen(View):
         lines = [one for one in self.dashboard.events if one.event.level in levels and one.event.time <= until]
         table: Table[LogLine] = self.query_one("#events", Table)
         table.show(lines[::-1], f"no {title}" if title else "no event")
-        entitle(table, titled(f"Log: {title}" if title else "Log", len(table.rows), len(self.dashboard.events)))
+        count = Counter(line.event.level for line in self.dashboard.events)
+        sums = f"{counted(count['error'], 'error')}, {counted(count['warning'], 'warning')}"
+        entitle(table, titled(f"Log: {title}" if title else "Log", len(table.rows), len(self.dashboard.events)), sums)
+        few = not self.has_class("-low") and len(lines) + FRAME_LINES <= self.size.height // 2
+        self.set_class(few, "-few")
+        fit_height(table, len(lines), self.size.height // 2 if few else 0)
+        self.query_one(PowerGraph).draw(picture)
 
     def action_next_level(self) -> None:
         self.level = (self.level + 1) % len(SHOWN)

@@ -6,16 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from textual.containers import Container, Horizontal
-from textual.content import Content
 from textual.widget import Widget
 
-from wattview.model import PowerUse
-from wattview.tui.plots.dots import PATTERNS
-from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.screens.details import EVENT_STYLES
+from wattview.tui.screens.power_graph import PowerGraph
 from wattview.tui.screens.scenarios import run_parts
-from wattview.tui.text import moment, number
-from wattview.tui.time_travel.trend_buffers import parts_of
+from wattview.tui.text import moment
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
 from wattview.tui.widgets.health import HealthPane
@@ -28,19 +24,9 @@ from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 from wattview.tui.widgets.workload_columns import ContainerRow, StreamRow, WorkloadRow
 
-GRAPH_SECONDS = 300.0
 EVENTS = 7
 TABLES_SHARE = 0.45
 """Largest share of the screen's height for the tables; the graphs get the rest."""
-
-
-LAYER_STYLES = ("$muted", "$primary", "$accent", "$series2", "$secondary")
-"""The styles of the graph's layers in its legend."""
-
-SHORT_NAMES = {"containers": "cont", "encoders": "enc", "others": "oth"}
-
-HISTORY_STEP_SECONDS = 5.0
-"""Default interval of the daemon's history, from which the graph's first points come."""
 
 
 class OverviewScreen(View):
@@ -51,7 +37,7 @@ class OverviewScreen(View):
     OverviewScreen {
         #top { height: 12; }
         #top PowerNow { width: 33; }
-        #top Graph { width: 1fr; }
+        #top PowerGraph { width: 1fr; }
         &.-middle #top, &.-wide #top { height: 1fr; min-height: 12; }
         &.-low #top { height: 6; min-height: 6; }
         &.-low #zones, &.-low #price_parts { display: none; }
@@ -79,7 +65,7 @@ class OverviewScreen(View):
         yield RunBar()
         with Horizontal(id="top"):
             yield PowerNow(classes="box")
-            yield Graph("W", least=10.0, id="watts", classes="box")
+            yield PowerGraph(id="watts")
         yield Host()
         yield MachinePanes()
         with Container(id="tables"):
@@ -122,12 +108,7 @@ class OverviewScreen(View):
         health = self.query_one(HealthPane)
         health.set_class(roomy, "box")
         health.show(picture)
-        graph = self.query_one(Graph)
-        end = snapshot.time if snapshot is not None else GRAPH_SECONDS
-        graph.show(
-            power_series(picture), end - GRAPH_SECONDS, end, step_seconds=HISTORY_STEP_SECONDS, live=picture.live
-        )
-        entitle(graph, power_title(snapshot.power_use if snapshot is not None else None, graph.size.width))
+        self.query_one(PowerGraph).draw(picture)
         running, title, total = self._show_running(picture)
         streams: Table[StreamRow] = self.query_one("#streams", Table)
         streams.show(
@@ -183,31 +164,3 @@ class OverviewScreen(View):
             about = f"{line.event.about}: "
             parts += [f"{moment(line.time)}  ", (f"{about}{line.event.text}\n", EVENT_STYLES[line.event.level])]
         return parts or [("none yet", "$muted")]
-
-
-def power_title(use: PowerUse | None, width: int) -> Content:
-    """The graph's title, which is its legend if attribution is known."""
-    if use is None or use.unattributed_watts is None:
-        return Content("Power, last 5 minutes")
-    wide = width >= 76
-    parts: list[str | tuple[str, str]] = ["Power, 5 min: " if wide else ""]
-    for index, (name, watts) in enumerate(parts_of(use)):
-        if watts is None:
-            continue
-        said = f" {name} {number(watts, 1)}  " if wide else f"{SHORT_NAMES.get(name, name)} {number(watts, 0)} "
-        parts += [(PATTERNS[index] * (2 if wide else 1), LAYER_STYLES[index]), said]
-    return Content.assemble(*parts, "W")
-
-
-def power_series(picture: Picture) -> list[Series]:
-    """The host's power as an area, and over it the attribution from when it is known. Attribution includes the GPUs
-    beside the host, so from there on the area is their sum."""
-    trends = picture.trends
-    use = picture.snapshot.power_use if picture.snapshot is not None else None
-    if use is None or use.unattributed_watts is None or not trends["rest",]:
-        return [Series(trends["power",])]
-    used = trends["used",]
-    first = used[0][0] if used else float("inf")
-    total = [*(point for point in trends["power",] if point[0] < first), *used]
-    layers = [Series(trends[name,], f"layer{i}") for i, (name, watts) in enumerate(parts_of(use)) if watts is not None]
-    return [Series(total), *layers]

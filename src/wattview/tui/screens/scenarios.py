@@ -20,7 +20,7 @@ from wattview.tui.time_travel.power_range import windows_of
 from wattview.tui.time_travel.trend_buffers import TrendBuffers, energy_between
 from wattview.tui.view import LoadedView, Picture
 from wattview.tui.widgets.column import Column
-from wattview.tui.widgets.pane import Pane, Parts
+from wattview.tui.widgets.pane import Pane, Parts, fit_height
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 
@@ -129,6 +129,8 @@ class ScenariosScreen(LoadedView):
         #choices { height: 1fr; layout: vertical; }
         #watts { display: none; }
         &.-high #watts { display: block; }
+        &.-tall #watts { display: block; }
+        &.-tall.-running #watts { display: none; }
         #choices > Table { width: 1fr; height: 1fr; }
         &.-middle #choices, &.-wide #choices { layout: horizontal; }
         &.-running #encoders { display: block; }
@@ -145,7 +147,7 @@ class ScenariosScreen(LoadedView):
         with Box(id="choices"):
             yield Table(PRESETS, lambda row: row.preset.id if row.preset else "", empty="asking the daemon …",
                         opens=True, id="presets", classes="box")  # fmt: skip
-            yield Table(RUNS, lambda row: row.run.id if row.run else "", empty="no run yet", opens=True,
+            yield Table(RUNS, lambda row: row.run.id if row.run else "", empty="no run yet; n starts one", opens=True,
                         id="runs", classes="box")  # fmt: skip
         yield Graph("W", least=10.0, id="watts", classes="box")
 
@@ -162,8 +164,9 @@ class ScenariosScreen(LoadedView):
         snapshot = picture.snapshot
         run = snapshot.run if snapshot is not None else None
         self.set_class(run is not None, "-running")
-        if self.has_class("-high"):
+        if self.query_one("#watts").display:
             self._draw(picture, run)
+        self._fit()
         now = self.query_one("#now", Pane)
         if snapshot is None or run is None:
             how = "n starts a run; enter opens the selected one. Suite files are in scenarios.suite_dir."
@@ -184,12 +187,19 @@ class ScenariosScreen(LoadedView):
             live=picture.live, empty=picture.no_values, windows=windows,
         )  # fmt: skip
 
+    def _fit(self) -> None:
+        """A few presets and runs side by side leave their room to the graph below."""
+        beside = self.query_one("#watts").display and not self.has_class("-narrow")
+        rows = max(len(self.query_one(f"#{name}", Table).rows) for name in ("presets", "runs"))
+        fit_height(self.query_one("#choices"), rows, self.size.height // 2 if beside else 0)
+
     @work(exclusive=True, exit_on_error=False)
     async def load(self) -> None:
         presets, runs = self.query_one("#presets", Table), self.query_one("#runs", Table)
         try:
             presets.show([LabRow(one, None) for one in await self.dashboard.client.presets()], "the daemon has none")
             runs.show([LabRow(None, one) for one in await self.dashboard.client.runs()])
+            self._fit()
         except ClientError as error:
             if not presets.rows:
                 presets.show([], str(error))

@@ -1,4 +1,4 @@
-"""Screen 4: the live streams, with the trend of the one under the cursor."""
+"""Screen 4: the live streams, with the trend of the one under the cursor; without one, how to publish."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from textual.containers import Horizontal
 from textual.widget import Widget
 
+from wattview.model import Snapshot
 from wattview.model.quantities import counted
 from wattview.tui.plots.graph import Graph, Series
+from wattview.tui.screens.power_graph import PowerGraph
 from wattview.tui.text import mbit, span
 from wattview.tui.time_travel.trend_buffers import in_mbit
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
-from wattview.tui.widgets.pane import Pane, entitle, fit_height
+from wattview.tui.widgets.pane import Pane, Parts, entitle, fit_height, listed
 from wattview.tui.widgets.table import Table
 from wattview.tui.widgets.tabs import Tab
 from wattview.tui.widgets.workload_columns import StreamRow
@@ -34,6 +36,10 @@ class StreamsScreen(View):
         #watts { display: none; }
         &.-middle #watts, &.-wide #watts { display: block; }
         &.-low #trends { min-height: 6; }
+        PowerGraph { display: none; }
+        &.-nothing PowerGraph { display: block; }
+        &.-nothing #trend, &.-nothing #watts { display: none; }
+        &.-nothing #server { height: auto; text-wrap: wrap; }
     }
     """
 
@@ -45,27 +51,25 @@ class StreamsScreen(View):
         with Horizontal(id="trends"):
             yield Graph("Mb/s", least=0.5, id="trend", classes="box")
             yield Graph("W", least=0.2, id="watts", classes="box")
+            yield PowerGraph()
 
     def on_mount(self) -> None:
+        self.query_one("#server", Pane).grows = True
         self.query_one("#streams").focus()
 
     def show(self, picture: Picture) -> None:
         snapshot = picture.snapshot
         table: Table[StreamRow] = self.query_one("#streams", Table)
         rows = workload_columns.stream_rows(snapshot, picture.trends) if snapshot is not None else []
+        self.set_class(not rows, "-nothing")
         table.show(rows, why_empty(picture, "streams", "no stream is live; press n to run one"), tell=False)
         fit_height(table, len(rows), self.size.height * 3 // 5)
         title = workload_columns.titled("Streams", len(table.rows), len(rows))
         entitle(table, title, workload_columns.idle_sign(snapshot))
-        server = snapshot.rtmp_server if snapshot is not None else None
-        self.query_one("#server", Pane).put(
-            f"{server.name}: {counted(server.connections, 'connection')}, in {mbit(server.bandwidth_in_bytes)}, "
-            f"out {mbit(server.bandwidth_out_bytes)} Mbit/s, up {span(server.uptime_seconds)}"
-            f"{'; push to ' + snapshot.rtmp_url if snapshot is not None and snapshot.rtmp_url else ''}"
-            if server is not None
-            else ""
-        )
-        self._draw(table.row)
+        self.query_one("#server", Pane).put(*server_parts(snapshot))
+        self.query_one(PowerGraph).draw(picture)
+        if rows:
+            self._draw(table.row)
 
     def on_table_highlighted(self, message: Table.Highlighted) -> None:
         self._draw(message.row)
@@ -87,3 +91,24 @@ class StreamsScreen(View):
         for drawn, points in ((graph, rate), (watts, power)):
             drawn.show([Series(points)], end - GRAPH_SECONDS, end, step_seconds=picture.step_seconds,
                        live=picture.live, empty="")  # fmt: skip
+
+
+def server_parts(snapshot: Snapshot | None) -> Parts:
+    """The media server in a line; while no stream is live, also how to push one there."""
+    server = snapshot.rtmp_server if snapshot is not None else None
+    if snapshot is None or server is None:
+        return [""]
+    to = snapshot.rtmp_url
+    said = (
+        f"{server.name}: {counted(server.connections, 'connection')}, in {mbit(server.bandwidth_in_bytes)}, "
+        f"out {mbit(server.bandwidth_out_bytes)} Mbit/s, up {span(server.uptime_seconds)}"
+    )
+    if snapshot.streams or not to:
+        return [f"{said}{'; push to ' + to if to else ''}"]
+    push = f"ffmpeg -re -i FILE -c:v libx264 -preset veryfast -c:a aac -f flv {to}/NAME"
+    return [
+        f"{said}\n",
+        *listed([("From OBS", f"server {to}, stream key NAME")], 13),
+        ("From FFmpeg  ", "$muted"),
+        push,
+    ]

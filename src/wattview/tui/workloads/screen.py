@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from wattview.tui.plots.graph import Graph, Series
+from wattview.tui.screens.power_graph import PowerGraph
 from wattview.tui.text import number
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
@@ -53,6 +54,9 @@ class WorkloadsScreen(View):
         #watts { display: none; }
         &.-middle #watts, &.-wide #watts { display: block; }
         &.-low #trends { min-height: 6; }
+        PowerGraph { display: none; }
+        &.-nothing PowerGraph { display: block; }
+        &.-nothing #trend, &.-nothing #watts { display: none; }
     }
     """
 
@@ -69,6 +73,7 @@ class WorkloadsScreen(View):
         with Horizontal(id="trends"):
             yield Graph("%", least=5.0, id="trend", classes="box")
             yield Graph("W", least=0.2, id="watts", classes="box")
+            yield PowerGraph()
 
     def on_mount(self) -> None:
         for table in self.query(Table):
@@ -122,6 +127,7 @@ class WorkloadsScreen(View):
             every = workload_columns.workload_rows(snapshot, picture.trends)
             rows = [row for row in every if self.kind in ("all", row.workload.kind)]
         listed = len(rows)
+        self.set_class(not rows, "-nothing")
         if self.in_tree and not self._containers_only:
             rows = tree_rows(rows, () if shown.filter else self._folded)
         nothing = "no container is running" if self._containers_only else f"no {self.kind} is running"
@@ -140,7 +146,9 @@ class WorkloadsScreen(View):
             if engine is not None
             else ""
         )
-        self._draw(shown.row)
+        self.query_one(PowerGraph).draw(picture)
+        if rows:
+            self._draw(shown.row)
 
     def _turn_to(self, shown: Table[Any]) -> None:
         """Shows that table instead of the other, with the filter and the focus of that."""
