@@ -3,8 +3,8 @@
     python -m benchmarks.gate_real [--repeat 500] [--bound NAME=BOUND] [--folder DIR]
 
 FFmpeg encodes a film by x264, and against it the same with more pictures, or the same again. The film is ten pictures
-that are played again and again, each round a group of pictures of its own, so that every round is the same work: 47
-rounds are 2.0 % more instructions than 46, as Valgrind counts them. ``wattview measure --against`` measures the two in
+that are played again and again, each round a group of pictures of its own, so that every round is the same work: 98
+rounds are 2.0 % more instructions than 96, as Valgrind counts them. ``wattview measure --against`` measures the two in
 turn, and ``wattview gate`` judges with a bound of one percent. The machine's power is simulated: 20 W, and 15 W for
 each CPU that the kernel counts as busy.
 
@@ -39,7 +39,7 @@ REPEATS = 500
 BOUND = "joules_per_execution=+1%"
 VERDICTS = {0: "within", 1: "exceeded", 3: "undecided"}
 
-PICTURES, ROUNDS, MORE_ROUNDS = 10, 46, 47
+PICTURES, ROUNDS, MORE_ROUNDS = 10, 96, 98
 FILM = ["-f", "lavfi", "-i", "mandelbrot=size=256x144:rate=30", "-frames:v", str(PICTURES), "-c:v", "libx264",
         "-crf", "12", "-preset", "ultrafast"]  # fmt: skip
 PROGRESS_SECONDS = 30.0
