@@ -23,8 +23,8 @@ import pytest
 
 from tests.conftest import free_port
 from tests.support.stack import BASE_IMAGE, COMPOSE_PROGRAMS, REPOSITORY, Docker, Store, eventually, running
+from tests.support.store import fleet
 from tests.support.streams import Publisher
-from wattview.fleet import fleet
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
