@@ -16,8 +16,8 @@ M_ARENA_MAX = -8
 """malloc.h"""
 
 OF_A_SCRAPE = 50_000
-"""More new objects than the answer to a scrape of 500 containers consists of. They are no cycles: a collection in the
-middle of it looks at them all, and frees none."""
+"""More than the new objects in the answer to a scrape of 500 containers. They form no cycles: a collection meanwhile
+would examine all of them and free none."""
 
 _caches: list[Callable[[], None]] = []
 

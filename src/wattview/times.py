@@ -29,5 +29,5 @@ def moment_of(text: str, now: float) -> float:
         hour, minute, second = (int(part or 0) for part in clock.groups())
         at = datetime.fromtimestamp(now).replace(hour=hour, minute=minute, second=second, microsecond=0)
     except (ValueError, OverflowError):
-        raise NoTime(f"no time: {text!r}; write 14:30, 2026-11-24 14:30, or 20 min") from None
+        raise NoTime(f"not a time: {text!r}; write 14:30, 2026-11-24 14:30, or 20 min") from None
     return (at if at.timestamp() <= now else at - timedelta(days=1)).timestamp()

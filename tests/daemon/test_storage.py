@@ -56,7 +56,7 @@ def test_a_file_in_the_directorys_place_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "runs", tmp_path / "runs" / "below"):
         with pytest.raises(Unwritable) as refusal:
             storage.try_to_write(path, "paths.state")
-        assert refusal.value.fix == f"{tmp_path / 'runs'} is no directory: move it away, or set paths.state"
+        assert refusal.value.fix == f"{tmp_path / 'runs'} is not a directory: move it away, or set paths.state"
 
 
 async def test_what_befalls_a_directory_is_said_once_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

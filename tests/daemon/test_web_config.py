@@ -268,8 +268,8 @@ def test_tls_is_switched_on_by_a_sighup(certificates: tuple[Path, Authority], tm
         ("tls_server_config: {key_file: server.key}", "expected one of cert and cert_file"),
         ("tls_server_config: {cert_file: none.pem, key_file: server.key}", "none.pem: No such file"),
         ("tls_server_config: {cert_file: server.pem, key_file: none.key}", "none.key: No such file"),
-        ("tls_server_config: {cert_file: server.key, key_file: server.pem}", "no certificate and its key"),
-        ("tls_server_config: {cert_file: ca.pem, key_file: server.key}", "no certificate and its key"),
+        ("tls_server_config: {cert_file: server.key, key_file: server.pem}", "not a certificate and its key"),
+        ("tls_server_config: {cert_file: ca.pem, key_file: server.key}", "not a certificate and its key"),
         ("tls_server_config: {cert_file: server.pem, key_file: secret.key}", "the key is encrypted"),
         ("tls_server_config: {cert_file: server.pem, key_file: server.key, min_version: TLS14}", "min_version"),
         (

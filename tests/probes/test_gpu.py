@@ -319,7 +319,9 @@ def test_values_that_a_gpu_cannot_have_are_faults_and_no_samples() -> None:
     assert {fault.part.rpartition(" ")[2] for fault in reading.faults} == {
         "power_watts", "utilization_percent", "temperature_celsius", "energy_joules_total",
     }  # fmt: skip
-    assert "4.29497e+06 W is no power of a GPU" in next(f.reason for f in reading.faults if "watts" in f.part)
+    assert "4.29497e+06 W is not a possible power of a GPU" in next(
+        f.reason for f in reading.faults if "watts" in f.part
+    )
 
 
 def test_the_last_xid_is_kept_for_its_gpu() -> None:

@@ -171,7 +171,7 @@ def test_a_file_has_rows_that_hold_until_the_next() -> None:
         ("time,carbon_g_per_kwh\n2023-11-14T10:30,400\n", "line 2: .* has no time zone"),
         ("time,carbon_g_per_kwh\n1700000000,many\n", "line 2: could not convert"),
         ("time,carbon_g_per_kwh\n1700000000,nan\n", "line 2: a value is not a number"),
-        ("time,carbon_g_per_kwh\n1700000000,99999\n", "99999 is no possible carbon of a kWh"),
+        ("time,carbon_g_per_kwh\n1700000000,99999\n", "99999 is not a possible carbon of a kWh"),
         ("", "the first line must name time"),
     ],
 )

@@ -360,7 +360,7 @@ def test_a_port_that_takes_power_feeds_the_machine(role: str | None, board: Boar
 
 def test_a_power_that_no_battery_has_is_no_sample(board: Board, make_config: ConfigFactory) -> None:
     board.supply("BAT0", status="Discharging", power_now=65_535_000_000, **BATTERY)
-    with pytest.raises(SourceBroken, match="65535 W is no power of a battery"):
+    with pytest.raises(SourceBroken, match="65535 W is not a possible power of a battery"):
         Measured(board.sysfs, make_config, "battery").after(0)
 
 

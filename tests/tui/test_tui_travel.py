@@ -202,7 +202,7 @@ async def test_a_time_can_be_written(past: ScriptedDaemon, text: str, back: floa
 async def test_an_invalid_time_is_reported_and_escape_keeps_the_moment(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         await pilot.press("at", *"soon", "enter")
-        await until(pilot, lambda: "no time: 'soon'" in screen_text(pilot.app))
+        await until(pilot, lambda: "not a time: 'soon'" in screen_text(pilot.app))
         await pilot.press("escape")
         await until(pilot, lambda: "Go to a time" not in screen_text(pilot.app))
         assert shown_at(pilot) is None

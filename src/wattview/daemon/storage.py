@@ -45,7 +45,7 @@ def try_to_write(directory: Path, setting: str) -> None:
             case errno.EROFS:
                 fix = f"remount it read-write, or set {setting}"
             case errno.ENOTDIR | errno.ENOENT:
-                fix = f"{there} is no directory: move it away, or set {setting}"
+                fix = f"{there} is not a directory: move it away, or set {setting}"
             case _:
                 fix = f"set {setting}, or let this user write to {there}"
         refused = error.errno in (errno.EACCES, errno.EPERM)

@@ -49,7 +49,7 @@ def implausible(value: float, bounds: Bounds) -> str:
     if bounds.least <= value <= bounds.most:
         return ""
     unit = f" {bounds.unit}" if bounds.unit else ""
-    return f"{value:g}{unit} is no {bounds.name} ({bounds.least:g} to {bounds.most:g}{unit})"
+    return f"{value:g}{unit} is not a possible {bounds.name} ({bounds.least:g} to {bounds.most:g}{unit})"
 
 
 def plausible(part: str, values: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def test_a_power_that_cannot_be_is_a_fault_and_no_sample() -> None:
     watts, _, fault = record.reading(clock())
     assert watts is None
     assert fault is not None
-    assert "is no power behind a meter" in fault.reason
+    assert "is not a possible power behind a meter" in fault.reason
 
 
 def test_a_sum_of_outlets_lacks_none_silently() -> None:

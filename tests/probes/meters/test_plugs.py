@@ -41,7 +41,7 @@ def test_a_switch_without_a_meter_is_none(tmp_path: Path) -> None:
     """A Shelly 1 shows the watts that its owner typed in."""
     status = real.shelly_gen1_status() | {"meters": [{"power": 60.0, "is_valid": True}]}
     pages = {"/shelly": {"type": "SHSW-1", "mac": "1"}, "/status": status}
-    with MeterServer(served(pages)) as server, pytest.raises(SourceError, match="measures no power"):
+    with MeterServer(served(pages)) as server, pytest.raises(SourceError, match="does not measure power"):
         read(tmp_path, kind="shelly", url=server.url)
 
 

@@ -83,7 +83,7 @@ def test_the_kernels_device_is_asked_for_dcmis_power_reading(tmp_path: Path, mon
         (b"\xd4", "does not allow power readings"),
         (b"\xc0", "answered 0xc0"),
         (b"", "answered nothing"),
-        (b"\x00\xdc\x01", "3 bytes are no power reading"),
+        (b"\x00\xdc\x01", "3 bytes are not a DCMI power reading"),
         (power_reading(214, active=False), "switched its power measurement off"),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_store_tells_what_an_expression_gives(tmp_path: Path) -> None:
         meter = {"kind": "promql", "url": server.url}
         power = read(tmp_path, **meter, query="plug_watts", energy_query="plug_joules").power
         assert (power.watts, power.joules_total) == (91.5, 0.0)
-        with pytest.raises(SourceError, match="gives 2 series and not one"):
+        with pytest.raises(SourceError, match="gives 2 series instead of one"):
             read(tmp_path, **meter, query="several")
         with pytest.raises(SourceError, match="gives 0 series"):
             read(tmp_path, **meter, query="nothing")

@@ -1,8 +1,7 @@
 """The steps of load that a calibration goes through, and the encoders that make them.
 
-Idle first, then encoders of growing weight, the GPU where one encodes, idle again; then the heavy and the light ones
-that were left out, in turn: what lags behind the power, as fans do, shows where the load falls as well as where it
-rises, and by far.
+First idle, then encoders of growing load, the GPU if it encodes, and idle again; then the steps that were left out,
+alternately heavy and light: whatever lags behind the power, such as fans, shows in large steps both up and down.
 """
 
 from __future__ import annotations

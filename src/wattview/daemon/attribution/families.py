@@ -74,11 +74,11 @@ def _divided(
     watts = family("container power_watts", "gauge", "Power of a container: its share of CPU and GPU use,")
     joules = family("container energy_joules_total", "counter", "Energy of a container since the daemon started,")
     encoders = family("encoder power_watts", "gauge", "Power of an encoder that WattView runs,")
-    rest = family("unattributed power_watts", "gauge", "Power of all that is no container and no encoder,")
+    rest = family("unattributed power_watts", "gauge", "Power that no container or encoder used,")
     streams = family("stream power_watts", "gauge", "Power of a stream: its share of the server's, and its encoder's,")
     of_workload = family("workload power_watts", "gauge", "Power of a workload: its share of CPU and GPU use,")
     energy = family("workload energy_joules_total", "counter", "Energy of a workload since the daemon started,")
-    outside = family("workloads outside_power_watts", "gauge", "Power that was used by no workload that is known,")
+    outside = family("workloads outside_power_watts", "gauge", "Power that no known workload used,")
     for name, total in ledger.by_container.items():
         joules.add(total, labels(name=name))
     for id, text in names.items():

@@ -66,7 +66,7 @@ class IdleMemory:
         except FileNotFoundError:
             return {}
         except (OSError, *UNREADABLE) as error:
-            log.warning("idle power is measured anew: %s: %s", self._path, why_unreadable(error))
+            log.warning("idle power is measured again: %s: %s", self._path, why_unreadable(error))
             return {}
 
 

@@ -181,7 +181,7 @@ class ProcessWatch:
         """The workload's power by CPU time, and why there is none. Processes that have ended meanwhile had a part of it
         too: the listed ones may be given less than all."""
         if workload.id == "kernel:interrupts":
-            return {}, "interrupts are no processes"
+            return {}, "interrupts have no processes"
         if not look.stats:
             return {}, "its control group lists no process that is visible here"
         if workload.power_watts is None:

@@ -258,8 +258,8 @@ def _load_certificate(context: ssl.SSLContext, tls: Tls, path: Path) -> None:
         try:
             context.load_cert_chain(cert, key, no_passphrase)
         except ssl.SSLError as error:
-            raise ValueError(f"tls_server_config: {tls.cert_file or 'cert'} and {tls.key_file or 'key'} are no "
-                             f"certificate and its key: {error.reason or error}") from None  # fmt: skip
+            raise ValueError(f"tls_server_config: {tls.cert_file or 'cert'} and {tls.key_file or 'key'} are not "
+                             f"a certificate and its key: {error.reason or error}") from None  # fmt: skip
 
 
 def _choose(context: ssl.SSLContext, tls: Tls) -> None:

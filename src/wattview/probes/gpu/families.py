@@ -23,7 +23,7 @@ def host_families(reading: GpusReading) -> list[Family]:
 
     If one GPU has no figure there is no sum, as it would be too small.
     """
-    watts = gauge("wattview_host_power_watts", "Power of all GPUs that a driver tells of.")
+    watts = gauge("wattview_host_power_watts", "Power of all GPUs that a driver reports.")
     joules = counter("wattview_host_energy_joules_total", "Energy of those GPUs since they were first read.")
     for source in GPU_SOURCES:
         gpus = [gpu for gpu in reading.gpus if gpu.source == source and gpu.draws_beside]

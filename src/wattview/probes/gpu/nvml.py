@@ -110,7 +110,7 @@ class NvmlGpus:
             raise SourceAbsent("the NVIDIA driver sees no GPU")
         self._know(devices, present)
         faults += [
-            Fault(f"GPU {index}", "the driver does not list it any more", "see dmesg; nvidia-smi must show it")
+            Fault(f"GPU {index}", "the driver no longer lists it", "see dmesg; nvidia-smi must show it")
             for index in sorted(self._known.keys() - set(range(present)))
         ]
         self._devices, self._unopened = devices, tuple(faults)

@@ -40,7 +40,9 @@ class Entsoe(OnlineSource):
     async def spans(self, start: float, end: float) -> Spans:
         zone = ZONES.get(self._settings.zone.upper(), self._settings.zone)
         if not EIC.fullmatch(zone):
-            raise SourceBroken(f"{zone!r} is no bidding zone", f"set zone to an EIC code, or one of {', '.join(ZONES)}")
+            raise SourceBroken(
+                f"{zone!r} is not a bidding zone", f"set zone to an EIC code, or one of {', '.join(ZONES)}"
+            )
         reach = f"periodStart={iso(start, '%Y%m%d%H00')}&periodEnd={iso(end, '%Y%m%d%H00')}"
         asked = f"securityToken={quote(self.secret())}&documentType=A44&in_Domain={zone}&out_Domain={zone}"
         answer = await self.page(f"/api?{asked}&{reach}")

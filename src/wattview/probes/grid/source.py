@@ -87,7 +87,7 @@ def plausible(quantity: GridQuantity, spans: Iterable[GridSpan]) -> list[GridSpa
     given = list(spans)
     good = [span for span in given if least <= span.value <= most and is_span(span)]
     if given and not good:
-        raise SourceBroken(f"{given[0].value:g} is no possible {quantity} of a kWh ({least:g} to {most:g})")
+        raise SourceBroken(f"{given[0].value:g} is not a possible {quantity} of a kWh ({least:g} to {most:g})")
     return good
 
 

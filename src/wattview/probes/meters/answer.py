@@ -49,7 +49,7 @@ def together(
     Raises SourceBroken if the device has none, or lacks one of these.
     """
     if not outlets:
-        raise SourceBroken("it answers, and measures no power", "take a model with a power meter")
+        raise SourceBroken("it answers but does not measure power", "take a model with a power meter")
     named = {outlet.name: outlet for outlet in outlets}
     chosen = []
     for name in wanted:

@@ -133,7 +133,7 @@ def power_reading(answer: bytes) -> MeterAnswer:
         code = f"0x{answer[0]:02x}" if answer else "nothing"
         raise SourceBroken(f"the BMC answered {code} to the request for its power")
     if len(answer) < 19 or answer[1] != DCMI:
-        raise SourceBroken(f"{len(answer)} bytes are no power reading of DCMI")
+        raise SourceBroken(f"{len(answer)} bytes are not a DCMI power reading")
     now, least, most, mean, _time, period, state = struct.unpack_from("<HHHHIIB", answer, 2)
     if not state & ACTIVE:
         raise SourceBroken("the BMC has switched its power measurement off", "ipmitool dcmi power activate")

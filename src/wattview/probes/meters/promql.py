@@ -46,6 +46,6 @@ class PromqlMeter:
         found = await store.instant(query)
         if len(found) != 1:
             fix = "write an expression of one series, such as sum(…)"
-            raise SourceBroken(f"{query!r} gives {len(found)} series and not one", fix if found else "")
+            raise SourceBroken(f"{query!r} gives {len(found)} series instead of one", fix if found else "")
         value = found[0].points[-1][1] if found[0].points else math.nan
         return value if math.isfinite(value) else None

@@ -50,7 +50,7 @@ class TasmotaMeter:
             raise SourceRefused(f"it says {status.warning[:80]!r}", "put user:password into a file and set token_file")
         energy = None if status.sensors is None else status.sensors.energy
         if energy is None:
-            raise SourceBroken("it answers, and measures no power", "take a device with a power meter")
+            raise SourceBroken("it answers but does not measure power", "take a device with a power meter")
         return _answer(energy, self._wanted)
 
     async def close(self) -> None:

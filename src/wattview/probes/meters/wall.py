@@ -116,7 +116,7 @@ joules_total wattview_wall_energy_joules_total  Energy that this machine drew fr
 """)
 
 _METER = rows("""
-watts wattview_meter_power_watts  Power of all that is behind a wall meter.
+watts wattview_meter_power_watts  Power of everything behind a wall meter.
 refresh_seconds wattview_meter_refresh_seconds  How often a wall meter's figures were seen to change.
 """)
 

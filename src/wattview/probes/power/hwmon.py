@@ -119,7 +119,7 @@ class HwmonMeters:
                 metered = True
                 watts += value / 1e6
         if metered and watts == 0:
-            raise SourceStill(f"{self._files[0].path} says 0 W, which no machine draws")
+            raise SourceStill(f"{self._files[0].path} reads 0 W, which is impossible")
         counted = sum(counter.total for counter in self._counters.values())
         return Measurement(
             counted + (self._integral.add(now, watts) if metered else 0),
@@ -150,7 +150,7 @@ class HwmonMeters:
         except ValueError:
             raise SourceBroken(f"{file.path} does not hold a number") from None
         if value < 0:
-            raise SourceBroken(f"{file.path} holds {value}, which is no energy or power")
+            raise SourceBroken(f"{file.path} holds {value}, which is not a possible energy or power")
         if not _is_energy(file.path) and (reason := implausible(value / 1e6, HOST_WATTS)):
             raise SourceBroken(f"{file.path}: {reason}")
         return value

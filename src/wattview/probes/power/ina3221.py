@@ -65,7 +65,7 @@ class Ina3221:
             self.close()
             raise SourceBroken(f"an INA3221 cannot be read: {getattr(error, 'strerror', None) or error}") from None
         if reason := implausible(watts, HOST_WATTS):
-            raise SourceBroken(f"the INA3221 says {reason}")
+            raise SourceBroken(f"the INA3221 reports {reason}")
         return Measurement(self._integral.add(now, watts))
 
     def close(self) -> None:

@@ -342,8 +342,8 @@ class PowerProbe:
 
 _ZONE = rows("""
 watts rapl_power_watts  Mean power of a RAPL zone over the last second.
-joules_total rapl_energy_joules_total  Energy that a RAPL zone has counted, wraps undone.
-counted wattview_zone_counted  1 for a RAPL zone that the host's figure is made of, else 0.
+joules_total rapl_energy_joules_total  Energy that a RAPL zone has counted, unwrapped.
+counted wattview_zone_counted  1 for a RAPL zone that is part of the host's figure, else 0.
 """)
 
 _HOST = rows("""

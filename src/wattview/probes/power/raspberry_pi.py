@@ -54,7 +54,7 @@ class Pmic:
             raise SourceBroken(f"{self._path}: {error.strerror}") from None
         watts = rails_watts(text)
         if reason := implausible(watts, HOST_WATTS):
-            raise SourceBroken(f"the PMIC says {reason}")
+            raise SourceBroken(f"the PMIC reports {reason}")
         return Measurement(self._integral.add(now, watts))
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class Pmic:
             raise SourceRefused(f"{self._path} may not be opened", "usermod -aG video the user of WattView") from None
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR):
-                raise SourceAbsent("this machine is no Raspberry Pi") from None
+                raise SourceAbsent("this machine is not a Raspberry Pi") from None
             raise SourceBroken(f"{self._path}: {error.strerror}") from None
 
     def _ask(self) -> str:

@@ -118,8 +118,8 @@ def _together(readings: Sequence[StreamsReading]) -> StreamsReading:
     pids = ", ".join(str(server.pid) for server in servers)
     several = Fault(
         "nginx workers",
-        f"nginx runs {len(readings)} worker processes ({pids}) and each answer speaks for one of them; their last "
-        "answers are added up, and totals jump when one is not heard",
+        f"nginx runs {len(readings)} worker processes ({pids}) and each answer covers only one of them; their "
+        "last answers are added up, and totals jump when one does not answer",
         ONE_WORKER,
     )
     faults = dict.fromkeys(fault for reading in readings for fault in reading.faults)

@@ -1,1 +1,1 @@
-"""Where the dashboard does otherwise than Textual: what it keeps of drawn lines, and when it works out styles."""
+"""Where the dashboard departs from Textual: how long drawn lines are kept, and when styles are computed."""

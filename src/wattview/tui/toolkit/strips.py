@@ -1,7 +1,7 @@
-"""What Textual keeps of drawn lines: a strip keeps the pieces that were cut from it, each with seven caches of its own.
+"""Frees drawn lines that Textual would keep: a strip keeps the pieces that were cut from it, each with seven caches.
 
-That is a kilobyte a piece, for every line of every screen, shown or not, and the memory of a peak does not return to
-the system: Python's blocks of memory stay in use as long as one object in each does.
+That is a kilobyte a piece, for every line of every screen, visible or not. The memory of a peak does not return to the
+system: Python frees a block of memory only when no object is left in it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _divide = Strip.divide
 
 
 def let_go_of_strips() -> None:
-    """From now on a strip is gone with the last that shows it. One that is not cut at all is its own piece, which
-    Textual lets it keep: a cycle, so that thousands of lines and all their pieces waited for the next full
+    """From now on a strip is freed with its last user. A strip that is not cut is its own piece, and Textual caches
+    that piece in it: a reference cycle, so that thousands of lines and all their pieces waited for the next full
     collection."""
     Strip.divide = _divided  # type: ignore[assignment]
 
@@ -30,9 +30,9 @@ def _divided(strip: Strip, cuts: Iterable[int]) -> Sequence[Strip]:
 
 
 def forget_drawn(nodes: Iterable[DOMNode]) -> None:
-    """Drops the drawn lines of widgets, most of which are on screens that are not shown or closed, and the codes of
-    styles: up to 16,384, among them one for each place that a text has had in its widget, which takes days to fill.
-    What is shown is drawn again when it changes; a style in use keeps its codes itself."""
+    """Drops the drawn lines of widgets, most of which are on hidden or closed screens, and Textual's cache of rendered
+    styles: up to 16,384 entries, one for each position that a text has had in its widget, so it takes days to fill.
+    Visible lines are drawn again when they change; a style in use keeps its own codes."""
     for node in nodes:
         if isinstance(node, Widget):
             node._styles_cache.clear()

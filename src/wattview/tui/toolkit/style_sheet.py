@@ -1,7 +1,7 @@
-"""A style sheet that works out the styles of a widget's parts (its component classes) when one of them is drawn.
+"""A style sheet that computes the styles of a widget's parts (its component classes) only when a part is drawn.
 
-Textual works them all out whenever the widget's own styles may have changed: ten to twenty parts for a table or a
-graph, most of them not on the screen. That was a third of what it takes to open a screen or to turn a page.
+Textual computes all of them whenever the widget's own styles may have changed: ten to twenty parts for a table or a
+graph, most of them not visible. That took a third of the time to open a screen or to turn a page.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from textual.css.styles import RenderStyles
 from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
 
-# Textual's gives the same in Python, which is asked of every rule for every widget and part that is styled.
+# Textual's own does the same in Python, and is called for every rule of every widget and part that is styled.
 RuleSet.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 

@@ -45,7 +45,7 @@ class ProcessTable(Table[WorkloadProcess]):
         """Asks for the processes of a workload, by its id ("" if it has none), unless the picture stands still."""
         if workload != self._workload:
             self._workload = workload
-            self.show([], "the daemon is asked for them")
+            self.show([], "asking the daemon …")
             entitle(self, "Processes", "")
         if picture.playback is not None:
             self.show([], "the processes of the past are not recorded")
