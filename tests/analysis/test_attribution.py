@@ -40,7 +40,7 @@ def whole(found: Attribution) -> float:
     return found.idle_joules + sum(found.parts.values()) + found.unattributed_joules
 
 
-def test_active_energy_is_shared_by_cpu_time_and_idle_is_nobodys() -> None:
+def test_active_energy_is_shared_by_cpu_time_and_idle_stays_separate() -> None:
     # 200 J, of which 100 J are idle; 10 busy CPU-seconds, of which 2, 1 and 4 are known
     found = attribute(interval(200, 10, {WEB: 2.0, DB: 1.0, ENCODER: 4.0}), idle_watts=20.0)
     assert found.idle_joules == 100.0
@@ -57,7 +57,7 @@ def test_parts_that_seem_busier_than_the_machine_share_what_there_is() -> None:
     assert found.unattributed_joules == pytest.approx(0.0, abs=1e-9)
 
 
-def test_no_division_gives_a_part_more_than_another_where_ticks_missed_what_groups_used() -> None:
+def test_coarse_ticks_do_not_distort_the_division_between_groups() -> None:
     """A quiet machine's busy time is sampled: here it missed a third of what two workloads used."""
     pod, shell = Part("workload", "web"), Part("workload", "shell")
     use = {pod: 2.0, shell: 1.0}
@@ -86,20 +86,20 @@ def test_two_encoders_in_one_container_are_told_apart() -> None:
     assert found.parts == {WEB: pytest.approx(60.0)}, "theirs is in their container's, and not beside it"
 
 
-def test_processes_that_seem_busier_than_their_container_share_what_it_has() -> None:
+def test_process_shares_never_exceed_their_container() -> None:
     processes = {7: ProcessUse(6.0, WEB), 8: ProcessUse(2.0, WEB)}
     found = attribute(interval(100, 10, {WEB: 4.0}, processes=processes), 0.0)
     assert found.processes == {7: pytest.approx(30.0), 8: pytest.approx(10.0)}
 
 
-def test_a_process_outside_of_containers_has_a_share_of_what_is_unattributed() -> None:
+def test_a_process_outside_containers_gets_a_share_of_the_unattributed_power() -> None:
     found = attribute(interval(100, 10, {WEB: 5.0}, processes={7: ProcessUse(2.0)}), 0.0)
     assert (found.processes[7], found.unattributed_joules) == (pytest.approx(20.0), pytest.approx(50.0))
     beyond = attribute(interval(100, 10, {WEB: 5.0}, processes={7: ProcessUse(20.0)}), 0.0)
     assert beyond.processes[7] == pytest.approx(beyond.unattributed_joules)
 
 
-def test_an_encoder_on_a_gpu_has_its_share_of_what_its_container_has_of_it() -> None:
+def test_an_encoder_on_a_gpu_gets_its_share_of_its_containers_use() -> None:
     gpu = GpuInterval(uuid="a", joules=1000.0, busy=0.5, used=0.5, shares={WEB: 0.4}, by_pid={7: 0.3, 8: 0.1})
     found = attribute(
         interval(100, 2, {WEB: 1.0}, processes={7: ProcessUse(0.5, WEB), 8: ProcessUse(0.5, WEB)}, gpus=(gpu,)),
@@ -120,7 +120,7 @@ def test_gpu_energy_above_idle_goes_to_those_that_the_gpu_names() -> None:
     assert found.joules == 1100.0
 
 
-def test_a_gpu_that_is_busier_than_its_processes_say_leaves_the_rest_to_no_one() -> None:
+def test_use_beyond_a_gpus_listed_processes_is_unattributed() -> None:
     gpu = GpuInterval(uuid="a", joules=1000.0, busy=0.8, used=0.4, shares={WEB: 0.4})
     found = attribute(interval(0, 0, {}, gpus=(gpu,)), 0.0, {"a": 0.0})
     assert found.parts == {WEB: pytest.approx(500.0)}
@@ -159,7 +159,9 @@ def test_every_joule_is_counted_once(
 
 
 @given(st.lists(st.tuples(st.dictionaries(parts, amounts), amounts, amounts), max_size=10), st.sets(parts))
-def test_the_ledger_loses_nothing(steps: list[tuple[dict[Part, float], float, float]], left: set[Part]) -> None:
+def test_the_energy_ledger_conserves_energy(
+    steps: list[tuple[dict[Part, float], float, float]], left: set[Part]
+) -> None:
     ledger = Ledger()
     for cpu, joules, busy in steps:
         ledger.add(attribute(interval(joules, busy, cpu), 3.0))
@@ -258,12 +260,12 @@ def test_an_encoder_of_several_streams_is_shared_by_their_pixels() -> None:
     assert sum(found.values()) == pytest.approx(11.0)
 
 
-def test_where_a_picture_does_not_tell_its_size_by_what_each_pushes_not_by_what_viewers_pull() -> None:
+def test_without_a_picture_size_streams_are_divided_by_incoming_traffic() -> None:
     ladder = [stream("1080p", 3e6, 0.0, encoder=7, pixels=5e7), stream("360p", 1e6, 9e9, encoder=7)]
     assert encoder_shares(ladder, {7: 20.0}) == {("live", "1080p"): 15.0, ("live", "360p"): 5.0}
 
 
-def test_a_stream_whose_encoder_is_not_known_has_nothing_of_another() -> None:
+def test_a_stream_without_a_known_encoder_gets_no_others_power() -> None:
     streams = [stream("s1", 3e6), stream("s2", 1e6, encoder=7), stream("s3", 1e6, encoder=8)]
     assert encoder_shares(streams, {7: 5.0}) == {("live", "s2"): 5.0}
     assert encoder_shares([], {7: 1.0}) == {}

@@ -77,7 +77,7 @@ def test_the_error_grows_with_what_the_use_may_have_taken() -> None:
     assert errors[-1] > 2 * errors[0]
 
 
-def test_an_answer_that_would_be_too_rough_is_none() -> None:
+def test_a_too_uncertain_idle_power_is_unknown() -> None:
     """Of a machine whose full load is ten times its idle power 1.5 % of it may be anything."""
     with pytest.raises(NoData, match=r"too uncertain, 41\.\d ±1\d\.\d W; run a baseline"):
         lived(lambda use: 30 + 300 * use**0.7, low=0.015).idle()
@@ -98,12 +98,12 @@ def test_a_step_out_of_deep_sleep_is_seen_where_the_machine_sleeps() -> None:
     assert (found.error_watts or 0.0) < 3.0
 
 
-def test_a_single_low_interval_is_chance() -> None:
+def test_a_single_low_interval_does_not_set_idle_power() -> None:
     model = lived(linear, low=0.0)
     assert model.add(model.time + 5, 5.0, 0.0, 3.0).idle().watts == pytest.approx(IDLE_WATTS, rel=0.04)
 
 
-def test_a_machine_that_does_nothing_needs_no_load_to_be_known() -> None:
+def test_an_idle_machine_needs_no_load_to_learn_idle_power() -> None:
     assert holds(lived(linear, low=0.001, high=0.002).idle())
 
 
@@ -114,7 +114,7 @@ def test_a_gpu_at_rest_is_idle() -> None:
     assert model.idle() == Idle(70.0, "regression", 0.0)
 
 
-def test_before_it_was_at_rest_for_two_minutes_there_is_no_answer() -> None:
+def test_idle_power_is_unknown_before_two_minutes_at_rest() -> None:
     with pytest.raises(NoData, match=r"too few observations at rest so far \(0 of 4 half minutes\)"):
         IdleModel().idle()
     with pytest.raises(NoData, match=r"too few observations at rest so far \(2 of 4 half minutes\)"):
@@ -133,7 +133,7 @@ def test_the_busy_part_of_a_baseline_is_subtracted_and_the_rest_of_it_stated() -
     assert found.watts < concave(0.01) - 1.0
 
 
-def test_a_baseline_with_too_much_use_is_none() -> None:
+def test_a_baseline_with_too_much_cpu_use_does_not_count() -> None:
     model = lived(concave, low=0.1)
     assert model.add_baseline(model.time, 0.049, concave(0.049)) == model
 
@@ -147,7 +147,7 @@ def test_a_baseline_counts_for_a_day() -> None:
         later.idle()
 
 
-def test_of_a_baseline_and_rest_the_surer_one_counts() -> None:
+def test_the_more_certain_idle_power_wins() -> None:
     model = lived(linear, low=0.0, noise=0.1)
     assert model.add_baseline(model.time, 0.0, 30.0, 0.01).idle().method == "baseline"
     assert model.add_baseline(model.time, 0.0, 32.0, 5.0).idle().method == "regression"
@@ -156,7 +156,7 @@ def test_of_a_baseline_and_rest_the_surer_one_counts() -> None:
 # time
 
 
-def test_a_machine_that_was_changed_is_learnt_anew() -> None:
+def test_a_changed_machine_is_learned_again() -> None:
     model = lived(linear, low=0.0)
     chance = random.Random(3)
     for at in range(30, 2 * 3600, 30):
@@ -165,7 +165,7 @@ def test_a_machine_that_was_changed_is_learnt_anew() -> None:
     assert model.idle().watts == pytest.approx(45.0, rel=0.03)
 
 
-def test_a_clock_that_begins_anew_loses_nothing() -> None:
+def test_a_monotonic_clock_that_restarts_loses_nothing() -> None:
     """The monotonic clock is 0 at every boot: the ages of what was seen go on."""
     before = lived(linear, low=0.0).add_baseline(1e6 + 3600, 0.0, 30.0, 0.1)
     after = before.add(40.0, 5.0, 0.5, 60.0)
@@ -175,7 +175,7 @@ def test_a_clock_that_begins_anew_loses_nothing() -> None:
         after.add(40.0 + 24.1 * 3600, 5.0, 0.5, 60.0).idle()
 
 
-def test_what_was_learnt_survives_being_written_down() -> None:
+def test_learned_idle_power_round_trips_through_its_file() -> None:
     model = lived(linear, low=0.0).add_baseline(1e6, 0.0, 30.0)
     again = msgspec.json.decode(msgspec.json.encode({"rapl": model}), type=dict[str, IdleModel])
     assert again == {"rapl": model}
@@ -216,7 +216,7 @@ def day(chance: random.Random, low: float) -> Iterator[tuple[float, float, float
 
 
 @pytest.mark.slow
-def test_stated_errors_hold_on_a_thousand_days_of_machines_of_every_curve() -> None:
+def test_stated_errors_cover_the_truth_over_a_thousand_days_of_every_curve() -> None:
     """Whatever the machine's curve, where there is an answer the truth lies within its error in 95 % of days or more;
     and where the machine never rested there is none."""
     outcomes: dict[str, Counter[str]] = {}
@@ -246,7 +246,7 @@ def test_stated_errors_hold_on_a_thousand_days_of_machines_of_every_curve() -> N
 
 
 @pytest.mark.slow
-def test_stated_errors_hold_after_a_thousand_baselines() -> None:
+def test_stated_errors_cover_the_truth_after_a_thousand_baselines() -> None:
     outcomes: Counter[str] = Counter()
     for number in range(1000):
         chance = random.Random(number)

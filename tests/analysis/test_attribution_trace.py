@@ -16,7 +16,7 @@ def trace(*points: tuple[float, float], most_per_second: float = 4.0) -> Trace:
     return found
 
 
-def test_growth_between_two_readings_is_even_and_outside_of_them_there_is_none() -> None:
+def test_growth_is_linear_between_readings_and_unknown_outside() -> None:
     line = trace((10, 500), (20, 520))
     assert line.increase(10, 20) == 20
     assert line.increase(12, 15) == pytest.approx(6)
@@ -24,15 +24,15 @@ def test_growth_between_two_readings_is_even_and_outside_of_them_there_is_none()
     assert line.increase(30, 40) == 0
 
 
-def test_a_counter_that_fell_began_anew_at_0() -> None:
+def test_a_counter_that_fell_restarted_at_0() -> None:
     assert trace((0, 500), (10, 7)).increase(0, 10) == 7
 
 
-def test_a_counter_that_was_set_back_a_little_has_counted_nothing() -> None:
+def test_a_counter_that_stepped_back_slightly_counted_nothing() -> None:
     assert trace((0, 500), (10, 499), (20, 502)).increase(0, 20) == 3
 
 
-def test_a_reading_that_comes_again_or_late_changes_nothing() -> None:
+def test_a_repeated_or_late_reading_changes_nothing() -> None:
     assert trace((0, 0), (10, 10), (10, 11), (5, 30)).increase(0, 10) == 10
 
 

@@ -26,7 +26,7 @@ def test_nothing_happens_between_two_equal_pictures() -> None:
     assert told(snapshot(0.0), snapshot(1.0)) == []
 
 
-def test_of_the_first_picture_only_a_budget_that_is_exceeded_is_told() -> None:
+def test_the_first_snapshot_reports_only_an_exceeded_budget() -> None:
     assert each(snapshot(0.0)) == [[]]
     assert each(snapshot(20.0), budget=45.0) == [[("warning", "power", "48.7 W is over the budget of 45 W", True)]]
 
@@ -42,7 +42,7 @@ def with_bytes(picture: Snapshot, count: int) -> Snapshot:
     return msgspec.structs.replace(picture, streams=streams)
 
 
-def test_an_end_is_told_from_a_failure() -> None:
+def test_an_ended_source_differs_from_a_failed_one() -> None:
     """A publisher that has fallen silent before its stream goes was cut off; one that sends to the end has ended it."""
     two, one = snapshot(streams=2), snapshot(streams=1)
     fed = [with_bytes(two, 1000 * number) for number in range(4)]
@@ -72,15 +72,15 @@ def test_a_stream_that_a_full_list_leaves_out_has_not_ended() -> None:
     assert told(before, full) == []
 
 
-def test_a_server_that_is_not_seen_has_lost_no_stream() -> None:
+def test_an_unreachable_server_does_not_end_its_streams() -> None:
     assert told(snapshot(streams=2), snapshot(streams=0, rtmp_server=None)) == []
 
 
-def test_an_engine_that_is_not_seen_has_ended_no_container() -> None:
+def test_an_unreachable_engine_does_not_end_its_containers() -> None:
     assert told(snapshot(containers=2), snapshot(containers=0, engine=None)) == []
 
 
-def test_what_changes_while_a_source_is_not_seen_is_told_when_it_is_seen_again() -> None:
+def test_changes_during_an_outage_are_reported_afterwards() -> None:
     before, blind = snapshot(streams=2, containers=2), snapshot(streams=0, rtmp_server=None, containers=0, engine=None)
     after = snapshot(streams=1, containers=1)
     _, meanwhile, then = each(before, blind, after)
@@ -89,7 +89,7 @@ def test_what_changes_while_a_source_is_not_seen_is_told_when_it_is_seen_again()
     assert each(before, blind, before)[2] == []
 
 
-def test_a_restart_is_the_same_warning_whether_or_not_the_container_was_seen_to_be_gone() -> None:
+def test_a_restart_gives_one_warning_whether_or_not_the_gap_was_seen() -> None:
     def with_one(**changes_: object) -> Snapshot:
         return msgspec.structs.replace(snapshot(), containers=(container(0, **changes_),))
 
@@ -101,7 +101,7 @@ def test_a_restart_is_the_same_warning_whether_or_not_the_container_was_seen_to_
     assert [one[0] for one in by_hand] == ["info"]
 
 
-def test_containers_that_restart_or_fall_ill_are_alerts() -> None:
+def test_a_restarting_or_unhealthy_container_gives_an_alert() -> None:
     def with_one(**changes_: object) -> Snapshot:
         return msgspec.structs.replace(snapshot(), containers=(container(0, **changes_),))
 
@@ -115,7 +115,7 @@ def at_speed(speed: float, phase: str = "measuring") -> Snapshot:
     return snapshot(run=run(phase, encoders=[EncoderStatus(stream="quick-1", speed=speed)]))
 
 
-def test_an_encoder_behind_real_time_is_one_alert_until_it_is_well_again() -> None:
+def test_an_encoder_behind_real_time_gives_one_alert_until_it_recovers() -> None:
     alert = ("warning", "encoder quick-1", "is behind real time: 0.96x", True)
     again = ("info", "encoder quick-1", "is in real time again", False)
     assert each(at_speed(1.0), at_speed(0.96), at_speed(0.975), at_speed(0.96), at_speed(0.99)) == [
@@ -123,7 +123,7 @@ def test_an_encoder_behind_real_time_is_one_alert_until_it_is_well_again() -> No
     ]  # fmt: skip
 
 
-def test_an_encoder_that_was_slow_before_the_window_is_told_when_the_window_begins() -> None:
+def test_an_encoder_slow_before_the_window_is_reported_at_its_start() -> None:
     warm, measured = at_speed(0.8, "warmup"), at_speed(0.8)
     assert [one[2] for one in told(warm, measured)] == ["is behind real time: 0.80x"]
 
@@ -133,7 +133,7 @@ def test_no_budget_and_a_large_one_alert_nobody(budget: float) -> None:
     assert told(snapshot(0.0), snapshot(30.0), budget) == []
 
 
-def test_power_over_the_budget_is_one_alert_until_it_is_well_within_it_again() -> None:
+def test_power_over_budget_gives_one_alert_until_well_within_it() -> None:
     low, at_the_edge, high, higher = snapshot(0.0), snapshot(7.6), snapshot(20.0), snapshot(30.0)
     watts = [one.power.host_watts for one in (low, at_the_edge, high, higher) if one.power is not None]
     assert [round(one or 0, 1) for one in watts] == [42.0, 45.0, 48.7, 50.0]
@@ -142,7 +142,7 @@ def test_power_over_the_budget_is_one_alert_until_it_is_well_within_it_again() -
     assert each(low, high, higher, at_the_edge, high, low, budget=45.2) == [[], [over], [], [], [], [within]]
 
 
-def test_an_error_of_a_gpu_is_told_once_each_time_that_it_is_counted() -> None:
+def test_each_counted_gpu_error_is_reported_once() -> None:
     one = gpu()
     pictures = [snapshot(gpus=(msgspec.structs.replace(one, xids=xids),)) for xids in ({}, {79: 1}, {79: 1}, {79: 2})]
     error = ("error", one.called, "reports XID error 79", True)
@@ -150,7 +150,7 @@ def test_an_error_of_a_gpu_is_told_once_each_time_that_it_is_counted() -> None:
     assert told(snapshot(), pictures[1]) == [], "what was counted before it was first seen is old"
 
 
-def test_a_gpu_that_its_driver_suspends_and_wakes() -> None:
+def test_a_gpu_is_suspended_and_resumed_by_its_driver() -> None:
     awake, asleep = snapshot(gpus=(gpu(),)), snapshot(gpus=(gpu(asleep=True),))
     assert told(awake, asleep) == [("info", "GPU 0 NVIDIA L4", "is suspended", False)]
     assert told(asleep, awake) == [("info", "GPU 0 NVIDIA L4", "is awake", False)]

@@ -31,7 +31,7 @@ def measured(*results: ScenarioResult) -> ScenarioResult:
 
 @pytest.mark.parametrize("neighbour", [0.0, 3.0, 30.0])
 @pytest.mark.parametrize("background", [0.0, 1.0])
-def test_a_command_has_the_energy_of_its_own_cpu_time(neighbour: float, background: float) -> None:
+def test_a_command_gets_the_energy_of_its_own_cpu_time(neighbour: float, background: float) -> None:
     idle = window("baseline", 20.0, background * 2.0, type="baseline")
     busy = 5.0 + neighbour + background
     one = measured(idle, window("make", 10.0, busy, type="command", command=command(5.0))).per_execution
@@ -68,7 +68,7 @@ def test_without_its_cpu_time_its_own_energy_is_unknown() -> None:
     assert one.reasons["joules_per_execution"] == "its CPU time is not known"
 
 
-def test_two_commands_of_one_name_are_repeats_and_windows_of_many_executions_are_not_added_up() -> None:
+def test_commands_of_one_name_are_repeats_and_executions_are_not_added() -> None:
     idle = window("baseline", 20.0, 0.0, type="baseline")
 
     def of(executions: int, seconds: float) -> ScenarioResult:

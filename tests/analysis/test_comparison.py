@@ -20,7 +20,7 @@ from wattview.analysis.windows.remarks import noise_floor
 from wattview.model import Efficiency, Output, RunResult, ScenarioRecord, ScenarioResult
 
 
-def test_repeats_are_told_by_their_setting_and_not_by_their_name() -> None:
+def test_repeats_are_recognised_by_setting_and_not_by_name() -> None:
     groups = repeats_of(
         [baseline(20), result(50, name="a"), result(52, name="b"), result(70, name="a", preset="slow"),
          result(99, realtime=False)]
@@ -33,7 +33,7 @@ def test_repeats_are_told_by_their_setting_and_not_by_their_name() -> None:
     assert "cost_total" not in group.figures
 
 
-def test_a_setting_is_named_for_people() -> None:
+def test_a_setting_has_a_readable_name() -> None:
     [group] = repeats_of([result(50)])
     assert group.label == "2 x 1280x720 30 fps 2500k libx264 veryfast"
     ladder = [Output(resolution="1280x720", fps=30), Output(resolution="640x360", fps=30)]
@@ -96,7 +96,7 @@ def test_one_bit_rate_is_one_setting_however_it_is_written(one: dict[str, Any], 
     assert len(repeats.valid) == 2
 
 
-def test_what_is_no_bit_rate_of_ours_is_a_setting_as_it_was_written() -> None:
+def test_an_unparsable_bitrate_is_kept_as_written() -> None:
     found = repeats_of([result(50.0, bitrate="fast"), result(50.0, bitrate="2500K"), result(50.0, bitrate="fast, 1M")])
     assert [one.setting.bitrate for one in found] == ["fast", "2500K", "fast, 1M"]
 
@@ -128,7 +128,7 @@ def test_two_runs_are_compared_the_second_less_the_first() -> None:
     assert (found.baseline_watts.difference, found.baseline_watts.differ) == (1.5, None)
 
 
-def test_settings_of_two_runs_meet_by_what_they_are_then_by_name_then_as_the_last_ones_left() -> None:
+def test_settings_of_two_runs_are_paired_by_setting_then_name_then_remainder() -> None:
     first = run("a", result(50), result(60, name="hd", preset="slow"), result(70, name="left", streams=8))
     second = run("b", result(64, name="hd", preset="slower"), result(75, name="other", streams=9), result(48))
     found = compare_runs(first, second)
@@ -164,7 +164,7 @@ def test_machines_do_not_mix() -> None:
     assert compare_runs(run("a", result(50, machine="a")), run("b", result(51, machine="a"))).remark == ""
 
 
-def test_everything_that_was_asked_for_tells_settings_apart() -> None:
+def test_every_requested_option_distinguishes_settings() -> None:
     """A change in any field of the record that the encoders were given is another setting."""
     other = {
         "streams": 3, "resolution": "640x360", "fps": 25.0, "bitrate": "1M", "encoder": "libx265", "preset": "slow",
@@ -209,7 +209,7 @@ def test_figures_that_are_read_at_once_are_tested_at_once() -> None:
     )
 
 
-def test_energy_that_differs_clearly_is_not_called_chance_because_something_else_does_not() -> None:
+def test_a_clear_energy_difference_stays_significant_beside_an_equal_figure() -> None:
     """181.6 ±1.4 J against 204.2 ±2.3 J, beside a maximum that does not differ at all."""
     first = [(181.1, 25.0), (181.5, 31.0), (182.2, 28.0)]
     second = [(203.2, 27.0), (204.4, 30.0), (205.0, 26.0)]
@@ -236,7 +236,7 @@ def net_run(run_id: str, idle: list[float], watts: list[float], **fields: Any) -
     return run(run_id, *compared_with_baseline(results))
 
 
-def test_the_noise_of_one_baseline_is_not_known_and_nothing_is_said_above_it() -> None:
+def test_one_baseline_gives_unknown_noise_and_no_verdict_above_it() -> None:
     first = net_run("a", [20.0], [50.0, 50.1, 49.9])
     found = compare_runs(first, net_run("b", [21.0], [50.0, 50.2, 49.8]))
     above = found.pairs[0].differences["baseline_diff_power_watts"]
@@ -262,7 +262,7 @@ def test_the_noise_of_baselines_is_in_the_interval_above_them() -> None:
     assert energy.standard_error == pytest.approx(60 * (above.standard_error or 0.0))
 
 
-def test_a_baseline_that_two_settings_share_cancels() -> None:
+def test_the_noise_of_a_shared_baseline_cancels() -> None:
     shared = net_run("a", [20.0], [50.0, 50.1, 49.9, 52.0, 52.1, 51.9])
     others = [msgspec.structs.replace(one, record=msgspec.structs.replace(one.record, preset="slow"))
               for one in shared.scenarios[4:]]  # fmt: skip
@@ -282,7 +282,7 @@ def test_repeats_with_a_baseline_each_are_independent() -> None:
     assert found.low == pytest.approx(estimate([30.0, 29.8, 30.3]).low)
 
 
-def test_how_long_the_windows_were_is_no_outcome() -> None:
+def test_window_length_is_not_compared() -> None:
     longer = [msgspec.structs.replace(result(50), duration_seconds=seconds) for seconds in (60.0, 60.1)]
     [pair] = compare_runs(run("a", *longer), run("b", *longer)).pairs
     assert "duration_seconds" not in pair.differences
@@ -298,14 +298,14 @@ def test_the_noise_floor_is_what_the_baselines_disagree_by() -> None:
 # the Pareto front and advice
 
 
-def test_the_front_holds_what_nothing_beats() -> None:
+def test_the_front_is_the_undominated_settings() -> None:
     points = [(10.0, 90.0), (12.0, 89.0), (15.0, 95.0), (15.0, 94.0), (20.0, 95.0), (8.0, 70.0)]
     assert pareto_front(points) == [5, 0, 2]
     assert pareto_front([]) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=30))
-def test_nothing_on_the_front_is_beaten_and_all_else_is(points: list[tuple[int, int]]) -> None:
+def test_exactly_the_undominated_settings_are_on_the_front(points: list[tuple[int, int]]) -> None:
     front = pareto_front([(float(price), float(worth)) for price, worth in points])
 
     def beats(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -356,7 +356,7 @@ def test_another_objective_and_a_limit_are_obeyed() -> None:
         advise(groups, AdviceTarget(), "beauty")
 
 
-def test_streams_and_missing_quality_are_minded() -> None:
+def test_stream_counts_and_missing_quality_are_considered() -> None:
     groups = [result(50, None, net=1.0), result(60, 95.0, net=2.0, streams=4)]
     advice = advise(groups, AdviceTarget(vmaf_at_least=90, streams_at_least=3))
     assert advice.best is not None
@@ -365,14 +365,14 @@ def test_streams_and_missing_quality_are_minded() -> None:
     assert advise(groups, AdviceTarget(vmaf_at_least=90)).rejected[0].reason == "no VMAF was measured"
 
 
-def test_a_setting_below_its_baseline_is_no_bargain() -> None:
+def test_a_setting_below_its_baseline_is_not_advised() -> None:
     """Something else was at work in the baseline: how much the streams took is not known."""
     advice = advise([result(50, net=-3.0), result(60, net=12.0, preset="slow")], AdviceTarget())
     assert (advice.best or "").endswith("slow")
     assert "was not idle" in advice.rejected[0].reason
 
 
-def test_a_setting_that_cannot_be_told_from_its_baseline_is_no_bargain() -> None:
+def test_a_setting_indistinguishable_from_its_baseline_is_not_advised() -> None:
     noisy = [result(50, net=net) for net in (0.1, -0.2, 0.3)]
     advice = advise([*noisy, *(result(60, net=net, preset="slow") for net in (12.0, 12.1, 11.9))], AdviceTarget())
     assert (advice.best or "").endswith("slow")
@@ -381,7 +381,7 @@ def test_a_setting_that_cannot_be_told_from_its_baseline_is_no_bargain() -> None
     assert advise([once], AdviceTarget()).best is None
 
 
-def test_the_answer_has_its_unit() -> None:
+def test_advice_has_its_unit() -> None:
     assert ": 12 W;" in advise([result(60, net=12.0)], AdviceTarget()).verdict
     priced = msgspec.structs.replace(result(60), efficiency=Efficiency(cost_per_stream_hour=0.25), currency="EUR")
     assert ": 0.25 EUR;" in advise([priced], AdviceTarget(), "cost_per_stream_hour").verdict
@@ -407,7 +407,7 @@ def test_vmaf_of_two_models_is_no_common_target() -> None:
     assert advise(mixed, AdviceTarget()).best is not None
 
 
-def test_the_best_is_tested_as_one_that_was_picked_from_all_pairs() -> None:
+def test_the_best_setting_is_tested_as_picked_from_all_pairs() -> None:
     """Each against the best at p = 0.04 or so: significant if there is no other, and not where three could be best."""
 
     def three(net: float, preset: str) -> list[ScenarioResult]:
@@ -429,7 +429,7 @@ def test_single_repeats_are_advised_with_a_warning() -> None:
     assert advise(groups, AdviceTarget()).verdict.endswith("; too few repeats: each side needs at least two")
 
 
-def test_a_setting_that_is_good_enough_is_not_said_to_miss_the_target_for_want_of_its_power() -> None:
+def test_a_good_enough_setting_without_power_is_not_said_to_miss_the_target() -> None:
     measured = [result(50, 94.0, net=-1.0), result(50, 95.0, net=0.0, preset="slow"), result(60, 80.0, preset="fast")]
     advice = advise(measured, AdviceTarget(vmaf_at_least=90))
     assert advice.verdict == (
@@ -440,7 +440,7 @@ def test_a_setting_that_is_good_enough_is_not_said_to_miss_the_target_for_want_o
     assert advise(measured, AdviceTarget(vmaf_at_least=99)).verdict == "no measured setting meets VMAF ≥ 99"
 
 
-def test_what_may_meet_the_target_is_told_from_what_meets_it_and_what_does_not() -> None:
+def test_meets_may_meet_and_does_not_meet_are_distinguished() -> None:
     def three(vmaf: float, net: float, preset: str) -> list[ScenarioResult]:
         return [result(50, vmaf + wobble, net=net + wobble / 10, preset=preset) for wobble in (-0.5, 0.0, 0.5)]
 
@@ -463,7 +463,7 @@ def test_what_may_meet_the_target_is_told_from_what_meets_it_and_what_does_not()
     assert "2 x 1280x720 30 fps 2500k libx264 fast may meet it for 10 W: VMAF 89.6" in with_better.verdict
 
 
-def test_a_limit_on_the_objective_is_told_apart_too() -> None:
+def test_a_limit_on_the_objective_is_judged_with_its_interval_too() -> None:
     sweep = [result(watts) for watts in (54.0, 55.0, 56.0)]
     for most, meets in ((60.0, "meets"), (55.5, "may meet"), (50.0, "does not meet")):
         advice = advise(sweep, AdviceTarget(most=most), "power_mean_watts")
@@ -471,7 +471,7 @@ def test_a_limit_on_the_objective_is_told_apart_too() -> None:
         assert choice.meets == meets
 
 
-def test_a_target_that_nothing_can_meet_is_wrong() -> None:
+def test_an_impossible_target_is_refused() -> None:
     assert AdviceTarget(vmaf_at_least=200).wrong() == ("vmaf_at_least", "0 to 100")
     assert AdviceTarget(vmaf_at_least=float("nan")).wrong() == ("vmaf_at_least", "0 to 100")
     assert AdviceTarget(qoe_at_least=0.5).wrong() == ("qoe_at_least", "1 to 5")

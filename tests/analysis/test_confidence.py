@@ -88,7 +88,7 @@ def test_welch_on_two_samples_of_different_spread() -> None:
     assert found.p_value == pytest.approx(0.36612, abs=1e-5)
 
 
-def test_a_clear_difference_is_called_one() -> None:
+def test_a_clear_difference_is_significant() -> None:
     found = difference([50.1, 50.0, 49.9, 50.2], [45.0, 45.2, 44.9, 45.1])
     assert found.differ is True
     assert found.verdict == "significant: p < 0.0001"
@@ -152,7 +152,7 @@ def test_the_variance_is_that_of_the_standard_library(values: list[float]) -> No
     assert variance(values) == pytest.approx(statistics.variance(values), rel=1e-9, abs=1e-9)
 
 
-def test_two_repeats_against_many_are_no_surer_than_their_pooled_variance() -> None:
+def test_two_repeats_against_many_use_the_pooled_variance_if_larger() -> None:
     """Two repeats that agree by chance would make a difference of nothing; scipy's pooled variance has 4 degrees of
     freedom and an interval of ±1.68, Welch's standard error of 0.405 is smaller than the pooled 0.604."""
     found = difference([2.0, 2.1], [2.0, 2.5, 1.2, 3.1])

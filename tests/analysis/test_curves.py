@@ -33,7 +33,7 @@ def test_a_curve_does_not_differ_from_itself() -> None:
     assert bd_quality(ANCHOR, ANCHOR) == pytest.approx(0.0)
 
 
-def test_two_points_more_of_quality_at_every_rate() -> None:
+def test_bd_quality_of_a_constant_offset_is_that_offset() -> None:
     assert bd_quality(ANCHOR, [(rate, vmaf + 2) for rate, vmaf in ANCHOR]) == pytest.approx(2.0)
 
 
@@ -45,7 +45,7 @@ def test_only_the_quality_that_both_reach_counts() -> None:
     assert found.percent < -50
 
 
-def test_a_logarithmic_curve_is_integrated_truly() -> None:
+def test_a_logarithmic_curve_is_integrated_exactly() -> None:
     """Quality = 20 ln(rate); the other needs 1.5 times the rate plus a slope that its points follow exactly."""
     first = [(rate, 20 * math.log(rate)) for rate in (50.0, 80.0, 120.0, 200.0)]
     second = [(1.5 * rate, quality) for rate, quality in first]
@@ -72,13 +72,13 @@ def test_curves_that_cannot_be_compared_say_why(points: list[tuple[float, float]
     ),
     st.floats(0.1, 10),
 )
-def test_a_factor_on_every_price_is_that_factor(points: list[tuple[float, float]], factor: float) -> None:
+def test_bd_rate_of_a_constant_factor_is_that_factor(points: list[tuple[float, float]], factor: float) -> None:
     points = [(price, round(quality, 2)) for price, quality in points]
     found = bd_price(points, [(price * factor, quality) for price, quality in points])
     assert found.percent == pytest.approx(100 * (factor - 1), rel=1e-6, abs=1e-6)
 
 
-def test_another_program_gets_the_same() -> None:
+def test_another_implementation_gives_the_same_bd_rate() -> None:
     """bjontegaard 1.3.0, method pchip, of these points: -4.417485 % of rate and 0.119693 dB of PSNR. One cubic through
     all points (VCEG-M33) gives -4.420463 %, Akima's curve -4.425245 %."""
     anchor = [(9487.76, 40.037), (4593.60, 38.615), (2486.44, 36.845), (1358.24, 34.851)]
@@ -112,7 +112,7 @@ def test_nineteen_of_twenty_intervals_hold_the_truth() -> None:
     assert 0.91 <= fmean(held) <= 0.985
 
 
-def test_repeats_that_never_vary_leave_no_doubt() -> None:
+def test_identical_repeats_give_a_certain_verdict() -> None:
     same = [(estimate([price, price]), estimate([quality, quality])) for price, quality in ANCHOR]
     dearer = [(estimate([1.1 * price] * 2), estimate([quality] * 2)) for price, quality in ANCHOR]
     found = bd_estimate(same, dearer)
@@ -219,7 +219,7 @@ def test_without_the_power_above_the_baseline_the_sentence_tells_that_of_a_strea
     assert pair.sentence == "libx265 needs 50 % less bitrate and as much power per stream for the same VMAF as libx264"
 
 
-def test_only_what_encodes_the_same_pictures_is_compared() -> None:
+def test_only_equal_pictures_are_compared() -> None:
     found = compare_curves([*sweep("libx264"), *sweep("libx265", streams=4), *sweep("libx265", source="film.mp4")])
     assert len(found.curves) == 3
     assert found.pairs == []
@@ -237,7 +237,7 @@ def test_without_words_every_curve_is_held_against_the_first_of_its_kind() -> No
     ]  # fmt: skip
 
 
-def test_what_stands_in_the_way_is_said() -> None:
+def test_curves_that_cannot_be_compared_have_a_reason() -> None:
     short = sweep("libx265")[:2]
     [pair] = compare_curves([*sweep("libx264"), *short]).pairs
     assert {one.verdict for one in pair.differences if one.price != "cost_per_stream_hour"} == {
@@ -264,7 +264,7 @@ def test_power_of_two_sources_and_vmaf_of_two_models_are_not_compared() -> None:
     assert {one.verdict for one in pair.differences} == {"VMAF is of different models and cannot be compared: v; phone"}
 
 
-def test_a_curve_that_goes_down_again_and_one_that_shares_little_are_remarked_upon() -> None:
+def test_a_falling_curve_and_a_small_overlap_get_remarks() -> None:
     odd = sweep("libx265")
     odd[1] = msgspec.structs.replace(odd[1], net_efficiency=Efficiency(watts_per_stream=50.0))
     [pair] = compare_curves([*sweep("libx264"), *odd]).pairs

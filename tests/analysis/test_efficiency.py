@@ -26,7 +26,7 @@ def test_what_two_streams_of_a_minute_delivered() -> None:
     assert (work.viewer_hours, work.delivered_gigabytes) == (None, None)
 
 
-def test_what_the_encoders_said_goes_before_what_was_asked_of_them() -> None:
+def test_reported_figures_take_precedence_over_requested_ones() -> None:
     statuses = [EncoderStatus(stream=name, frames=1790, bitrate_bps=2.4e6) for name in ("a", "b")]
     work = work_of(record(**TWO, encoders=statuses), 60.0)
     assert work.frames == 3580
@@ -59,7 +59,7 @@ def test_viewers_count_hours_and_gigabytes() -> None:
     assert work.delivered_gigabytes == pytest.approx(10 * 2 * 2.5e6 * 3600 / 8e9)
 
 
-def test_frames_are_those_of_the_whole_window_and_not_of_the_time_between_two_reports() -> None:
+def test_frames_are_counted_over_the_whole_window() -> None:
     """15 frames a second for 3 s are 45; the first and the last report in the window were 2.5 s apart, with 38."""
     asked = record(streams=1, resolution="640x360", fps=15.0, encoders=[EncoderStatus(stream="a", frames=38, fps=15.0)])
     assert work_of(asked, 3.0).frames == 45.0
@@ -72,7 +72,7 @@ def test_viewers_of_every_rendition_of_a_ladder_are_viewers() -> None:
     assert counted.viewer_hours == pytest.approx(12.0)
 
 
-def test_who_was_sent_nothing_has_not_watched() -> None:
+def test_a_viewer_that_received_nothing_has_not_watched() -> None:
     work = work_of(record(**TWO, viewers=10, pushed=False), 3600.0)
     assert (work.viewer_hours, work.delivered_gigabytes) == (None, None)
 
@@ -114,7 +114,7 @@ def test_the_efficiency_of_a_minute_at_50_watts_gross_and_net_of_a_baseline_of_2
     assert "efficiency" not in baseline.reasons
 
 
-def test_egress_is_part_of_what_a_viewer_costs_and_not_of_the_total() -> None:
+def test_egress_belongs_to_viewer_cost_and_not_to_the_total() -> None:
     prices = Cost(energy_per_kwh=0.0, cpu_per_hour=0.0, egress_per_gb=0.08)
     result = analyse(record(**TWO, viewers=5), evidence(RAPL, *CPU), prices)
     assert result.cost_total == 0.0

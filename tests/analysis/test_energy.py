@@ -25,7 +25,7 @@ def test_a_constant_power_of_10_watts_over_30_seconds_is_300_joules() -> None:
     assert counter_increase(EVERY_5_S, 10, 40) == 300.0
 
 
-def test_ends_between_samples_are_read_on_the_line_between_them() -> None:
+def test_window_ends_between_samples_are_interpolated() -> None:
     points = [(0.0, 0.0), (5.0, 50.0), (10.0, 150.0), (15.0, 150.0)]
     # 2 s of 10 W, 5 s of 20 W, 1 s of 0 W
     assert counter_increase(points, 3, 11) == pytest.approx(20 + 100 + 0)
@@ -70,7 +70,7 @@ def test_a_gap_is_no_data_and_says_where_it_is() -> None:
     assert counter_increase(points, 70, 75) == 1.0
 
 
-def test_a_joules_counter_that_fell_is_unknown_and_cpu_time_begins_at_0() -> None:
+def test_an_energy_counter_that_fell_is_unknown_and_cpu_time_restarts_at_0() -> None:
     points = [(0.0, 1000.0), (5.0, 1050.0), (10.0, 20.0), (15.0, 70.0)]
     with pytest.raises(NoData, match="restarted 10 s into the window"):
         counter_increase(points, 0, 15)
@@ -94,7 +94,7 @@ def test_a_sample_may_be_older_or_younger_than_its_time_stamp() -> None:
     assert counter_bounds(points, 3.9, 10.2, lag=1.0, lead=0.1) == (100.0, 180.0)
 
 
-def test_a_known_steepest_power_narrows_the_bounds_at_the_ends() -> None:
+def test_a_known_maximum_power_narrows_the_bounds_at_the_ends() -> None:
     points = [(0.0, 0.0), (5.0, 100.0), (10.0, 200.0), (15.0, 300.0)]
     # In 0.3 s at most 9 J were used after the sample at 0 s: the tenth of a second, and what a rate says nothing of.
     least, most = counter_bounds(points, 0.1, 10.0, steepest=30.0, lag=0.0, lead=0.0)
@@ -116,7 +116,7 @@ def test_scrapes_a_minute_apart_are_no_gap_and_a_missing_hour_is() -> None:
     assert len(readings(points, 0, 300)) == 4
 
 
-def test_how_long_a_gap_may_be_follows_from_three_intervals_at_least() -> None:
+def test_the_allowed_gap_follows_from_at_least_three_intervals() -> None:
     assert tolerated_gap([(0.0, 0.0), (600.0, 1.0), (1200.0, 2.0)]) == 60.0
     assert tolerated_gap([(120.0 * at, 0.0) for at in range(4)]) == 300.0
     assert tolerated_gap([(5.0 * at, 0.0) for at in range(4)]) == 60.0
@@ -189,7 +189,7 @@ def test_energy_is_never_negative_and_lies_within_its_bounds(
 
 
 @given(counters(), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
-def test_a_sample_more_on_the_line_changes_nothing(
+def test_an_additional_sample_on_the_line_changes_nothing(
     points: list[tuple[float, float]], one: float, other: float, where: float
 ) -> None:
     start, end = sorted((one * points[-1][0], other * points[-1][0]))

@@ -42,7 +42,7 @@ def test_the_interval_of_a_difference_holds_it_in_95_percent_of_cases_or_a_few_m
 
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("repeats", [3, 5, 10])
-def test_two_repeats_against_more_are_no_exception(repeats: int, noise: str) -> None:
+def test_two_repeats_against_more_keep_the_error_rate(repeats: int, noise: str) -> None:
     assert share(INTERVALS["difference from a mean of 2"], noise, repeats, 4000) >= 0.94
 
 

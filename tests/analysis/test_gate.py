@@ -51,7 +51,7 @@ def drawn(chance: random.Random, repeats: int, mean: float, noise: float = 0.5, 
 
 
 @pytest.mark.parametrize(("more_watts", "verdict"), [(0.0, "within"), (0.45, "undecided"), (1.2, "exceeded")])
-def test_a_bound_is_kept_exceeded_or_not_to_be_told(more_watts: float, verdict: str) -> None:
+def test_a_bound_is_kept_exceeded_or_undecided(more_watts: float, verdict: str) -> None:
     """The standard error is 0.1 x sqrt(2 / 3) = 0.082 W, the t of 2.5 % and 4 degrees of freedom 2.78: what lies within
     0.23 W of the bound, which is 0.5 W, is not told."""
     report = gate(run(*shifted(0.0)), run(*shifted(more_watts)), [POWER])
@@ -84,7 +84,7 @@ def test_a_minimum_of_quality_counts_downwards() -> None:
     assert gate(before, judged(91.0, 91.1, 90.9), [VMAF]).verdict == "exceeded"
 
 
-def test_scores_that_never_vary_need_no_test() -> None:
+def test_constant_scores_are_not_tested() -> None:
     """The same film by the same encoder scores the same: one bound is left to be tested."""
     report = gate(run(*shifted(0.0)), run(*shifted(0.0)), [POWER, VMAF])
     assert (report.verdict, report.tests) == ("within", 1)
@@ -102,7 +102,7 @@ def test_one_exceeded_bound_is_enough_and_all_must_be_kept() -> None:
     assert gate(before, before, [POWER]).verdict == "within"
 
 
-def test_one_repeat_tells_nothing() -> None:
+def test_one_repeat_gives_no_verdict() -> None:
     report = gate(run(*watts(50.0)), run(*watts(90.0)), [POWER])
     assert report.verdict == "undecided"
     assert "at least two" in report.checks[0].reason
@@ -143,7 +143,7 @@ def test_a_setting_of_one_side_leaves_the_gate_undecided_unless_that_is_allowed(
     ],
     ids=["power source", "VMAF model", "machine", "no score", "late"],
 )
-def test_figures_that_do_not_compare_are_undecided(fields: dict[str, object], bound: Bound, reason: str) -> None:
+def test_incomparable_figures_are_undecided(fields: dict[str, object], bound: Bound, reason: str) -> None:
     [check] = gate(run(*watts(*STILL, machine="encoder-7")), run(*watts(*STILL, **{"machine": "encoder-7"} | fields)),
                    [bound]).checks  # fmt: skip
     assert check.verdict == "undecided"
@@ -195,7 +195,7 @@ def test_a_command_that_failed_is_no_repeat_of_one_that_succeeded() -> None:
     assert choice.reason == "1 failed"
 
 
-def test_of_commands_the_one_of_the_least_energy_is_advised() -> None:
+def test_the_command_of_least_energy_is_advised() -> None:
     """They are no streams, whose power could be told for each."""
 
     def command(name: str, joules: float) -> ScenarioResult:
@@ -233,9 +233,7 @@ def alarms(scenarios: int, repeats: int, bounds: list[Bound], trials: int, dista
 
 
 @pytest.mark.parametrize(("scenarios", "repeats"), [(1, 2), (1, 5), (3, 3)])
-def test_where_nothing_is_beyond_its_bound_five_gates_of_a_hundred_raise_an_alarm_at_the_most(
-    scenarios: int, repeats: int
-) -> None:
+def test_gates_within_bounds_raise_at_most_5_percent_false_alarms(scenarios: int, repeats: int) -> None:
     assert alarms(scenarios, repeats, [NO_MORE_POWER], 200) <= 0.05
 
 
@@ -258,7 +256,7 @@ def verdict_with_what_was_asked_for(chance: random.Random, repeats: int, bound: 
     ("bound", "excess", "verdict"), [("0%", 0.01, "exceeded"), ("+1%", 0.0, "within"), ("+1%", 0.02, "exceeded")]
 )
 @pytest.mark.parametrize("repeats", [3, 5, 10])
-def test_one_percent_is_told_in_95_percent_of_cases_with_the_repeats_that_it_asked_for(
+def test_the_requested_repeats_detect_one_percent_in_95_percent_of_cases(
     repeats: int, bound: str, excess: float, verdict: str
 ) -> None:
     chance = random.Random(f"{bound} {excess} {repeats}")
@@ -269,7 +267,7 @@ def test_one_percent_is_told_in_95_percent_of_cases_with_the_repeats_that_it_ask
 
 @pytest.mark.slow
 @pytest.mark.parametrize("repeats", [3, 10])
-def test_asking_a_second_time_raises_no_more_than_five_false_alarms_of_a_hundred(repeats: int) -> None:
+def test_a_second_test_keeps_false_alarms_within_5_percent(repeats: int) -> None:
     chance = random.Random(f"again {repeats}")
     said = [verdict_with_what_was_asked_for(chance, repeats, NO_MORE_POWER, 0.0) for _ in range(400)]
     assert said.count("exceeded") / len(said) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 400)
@@ -281,7 +279,7 @@ def test_the_repeats_asked_for_are_those_of_the_textbook_where_the_noise_is_well
     assert repeats_needed(0.5, 2.0, 0.0, 1e6, 1000) in range(104, 107)
 
 
-def test_more_is_asked_for_where_few_repeats_know_the_noise_or_many_tests_share_the_level() -> None:
+def test_few_repeats_or_many_tests_require_more_repeats() -> None:
     known, guessed, shared = (
         repeats_needed(1.0, 2.0, 0.0, freedom, 5, tests) for freedom, tests in ((1000.0, 1), (8.0, 1), (8.0, 10))
     )
@@ -291,7 +289,7 @@ def test_more_is_asked_for_where_few_repeats_know_the_noise_or_many_tests_share_
     assert known < guessed < shared
 
 
-def test_noise_of_the_idle_windows_is_not_repeated_away() -> None:
+def test_repeats_do_not_reduce_the_noise_of_idle_windows() -> None:
     assert repeats_needed(1.0, 2.0, 1.0, 8.0, 5) is None
 
 
@@ -312,7 +310,7 @@ def test_noise_of_the_baselines_counts_in_a_bound_on_what_is_above_them() -> Non
 # bounds
 
 
-def test_a_bound_is_a_share_of_the_baseline_or_a_difference_in_the_figures_unit() -> None:
+def test_a_bound_is_a_percentage_or_an_absolute_difference() -> None:
     assert (POWER.figure, POWER.value, POWER.relative) == ("power_mean_watts", 0.01, True)
     assert (VMAF.figure, VMAF.value, VMAF.relative) == ("vmaf_score", -0.5, False)
     assert parse_bound("joules_per_gigabyte=+2", "max").value == pytest.approx(2000.0), "it is shown in kJ"
@@ -325,7 +323,7 @@ def test_a_bound_is_a_share_of_the_baseline_or_a_difference_in_the_figures_unit(
     ["energy", "energy=", "energy=1%", "energy=+1%%", "speed=+1%", "energy=+nan", "energy=+inf", "energy=-100%",
      "bitrate_bps=+1", "duration_seconds=+1", "energy=+" + "9" * 400, "=+1", "energy=+1e3", "energy=+\u0661%"],
 )  # fmt: skip
-def test_what_is_no_bound_is_refused(text: str) -> None:
+def test_an_invalid_bound_is_refused(text: str) -> None:
     with pytest.raises(BoundError):
         parse_bound(text, "max")
 

@@ -25,7 +25,7 @@ def measured(order: str, power: dict[str, float], drift_watts: float, chance: ra
     return gate(*runs, [POWER])
 
 
-def test_a_drift_of_many_times_the_difference_does_not_hide_it() -> None:
+def test_a_drift_many_times_the_difference_does_not_hide_it() -> None:
     equal, two_percent = {"A": 50.0, "B": 50.0}, {"A": 50.0, "B": 51.0}
     for power, verdict in ((equal, "within"), (two_percent, "exceeded")):
         chance = random.Random("drift")
@@ -38,13 +38,13 @@ def test_a_drift_of_many_times_the_difference_does_not_hide_it() -> None:
 
 
 @pytest.mark.parametrize("drift_watts", [0.0, 0.05])
-def test_pairs_raise_five_false_alarms_of_a_hundred_at_the_most(drift_watts: float) -> None:
+def test_paired_tests_keep_false_alarms_within_5_percent(drift_watts: float) -> None:
     chance = random.Random(f"pairs {drift_watts}")
     said = [measured("ABBA" * 3, {"A": 50.0, "B": 50.5}, drift_watts, chance).verdict for _ in range(200)]
     assert said.count("exceeded") / len(said) <= 0.05
 
 
-def test_a_repeat_that_fell_behind_takes_its_neighbour_out() -> None:
+def test_a_repeat_that_fell_behind_removes_its_pair() -> None:
     def side(name: str, *values: float, late: int | None = None) -> RunResult:
         first = 60.0 if name == "A" else 120.0
         scenarios = [

@@ -29,7 +29,7 @@ CARBON = GridSeries(
 PRICE = GridSeries(quantity="price", source="entsoe FR", spans=(GridSpan(START - 100, START + 100, 0.50),))
 
 
-def test_a_windows_carbon_is_the_integral_and_no_mean_times_a_mean() -> None:
+def test_a_windows_carbon_is_an_integral_and_not_a_product_of_means() -> None:
     """200 W in the first 20 s at 100 g, 50 W in the other 40 s at 400 g: 4000 J and 2000 J, PUE 1.5. A mean intensity
     of 300 g would give 0.75 g."""
     joules = [(at, 200.0 * at if at < 20 else 4000 + 50.0 * (at - 20)) for at in range(-5, 66, 5)]
@@ -40,7 +40,7 @@ def test_a_windows_carbon_is_the_integral_and_no_mean_times_a_mean() -> None:
     assert "grid" not in result.remarks
 
 
-def test_a_price_of_the_grid_goes_before_the_settings() -> None:
+def test_a_grid_price_takes_precedence_over_the_settings() -> None:
     result = analyse(record(), evidence(*RAPL, *CPU), PRICES, known=GridPrices(price=PRICE))
     assert result.cost_energy == pytest.approx(3000 / 3.6e6 * 0.50 * 1.5)
 
@@ -52,7 +52,7 @@ def test_the_last_known_value_is_used_and_marked() -> None:
     assert result.remarks["grid"] == "by the last known value: carbon of uk-carbon-intensity"
 
 
-def test_a_window_before_all_that_is_known_has_the_settings_figure() -> None:
+def test_a_window_before_the_first_value_uses_the_setting() -> None:
     later = replace(CARBON, spans=(GridSpan(START + 30, START + 100, 200.0),))
     result = analyse(record(), evidence(*RAPL, *CPU), PRICES, known=GridPrices(carbon=later))
     assert result.carbon_grams == pytest.approx(3000 / 3.6e6 * 400 * 1.5)

@@ -39,7 +39,7 @@ def test_gpus_are_added_where_the_host_does_not_see_them(source: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["hwmon", "battery"])
-def test_a_meter_that_feeds_the_gpus_holds_them_already(source: str) -> None:
+def test_a_meter_that_feeds_the_gpus_includes_them(source: str) -> None:
     for gpus in ([gpu(power_watts=50.0)], [gpu()], None):
         found = machine_power(of(source), gpus)
         assert found is not None
@@ -47,7 +47,7 @@ def test_a_meter_that_feeds_the_gpus_holds_them_already(source: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["estimated", "hwmon-processor"])
-def test_a_meter_of_the_processors_sees_no_card(source: str) -> None:
+def test_a_meter_of_the_processors_does_not_include_cards(source: str) -> None:
     found = machine_power(of(source), [gpu(power_watts=50.0)])
     assert found is not None
     assert (found.source, found.watts) == (f"{source}+nvml", 250.0)

@@ -50,7 +50,7 @@ def test_whatever_a_store_holds_readings_come_of_it(series: list[HistorySeries])
 
 
 @given(st.text(max_size=20))
-def test_a_size_is_two_counts_or_none(text: str) -> None:
+def test_a_size_is_two_numbers_or_invalid(text: str) -> None:
     width, height = size_of(text)
     assert (width is None) == (height is None)
     assert width is None or whole(str(width)) == width
@@ -61,7 +61,7 @@ def test_a_size_is_read_as_it_is_written(width: int, height: int) -> None:
     assert size_of(f"{width}x{height}") == (width, height)
 
 
-def test_a_counter_that_began_anew_has_no_rate() -> None:
+def test_a_counter_that_restarted_has_no_rate() -> None:
     def nic(points: list[tuple[float, float]]) -> float | None:
         series = [
             HistorySeries(f'wattview_host_network_{way}_bytes_total{{device="eth0"}}', points)
@@ -75,7 +75,7 @@ def test_a_counter_that_began_anew_has_no_rate() -> None:
     assert nic([(95.0, 1500.0)]) is None
 
 
-def test_the_spacing_is_the_usual_gap_and_marks_do_not_change_it() -> None:
+def test_the_interval_is_the_usual_gap_regardless_of_marks() -> None:
     times = [0.0, 5.0, 10.0, 10.3, 15.3, 20.3, 25.3]
     assert spacing([HistorySeries("a", [(t, 1.0) for t in times])], 9.0) == pytest.approx(5.0)
     assert spacing([], 9.0) == 9.0
@@ -107,7 +107,7 @@ RUN = Run(
         (1150.0, "quick", "quality"),
     ],
 )
-def test_a_run_stood_where_its_windows_say(at: float, scenario: str, phase: str) -> None:
+def test_a_past_run_is_placed_by_its_windows(at: float, scenario: str, phase: str) -> None:
     run = run_at(RUN, at)
     assert run is not None
     assert run.progress is not None
@@ -118,12 +118,12 @@ def test_a_run_stood_where_its_windows_say(at: float, scenario: str, phase: str)
     assert run.results_id is None
 
 
-def test_a_run_is_not_there_before_and_after_it() -> None:
+def test_no_run_is_shown_before_and_after_its_windows() -> None:
     assert run_at(RUN, 999.0) is None
     assert run_at(RUN, 1201.0) is None
 
 
-def test_a_run_that_goes_on_has_a_past_with_an_unknown_rest() -> None:
+def test_an_active_run_has_a_past_and_an_open_end() -> None:
     run = run_at(replace(RUN, ended=None, state="running", finished=RUN.finished[:1]), 1040.0)
     assert run is not None
     assert run.progress is not None

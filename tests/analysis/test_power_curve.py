@@ -35,7 +35,7 @@ def test_of_several_machines_it_is_the_one_that_was_measured() -> None:
     assert {value for _, value in power_curve(found, "rapl", [RESULT])} == {51.0}
 
 
-def test_another_programs_zones_count_each_watt_once() -> None:
+def test_zones_of_another_program_count_each_watt_once() -> None:
     found = evidence(
         flat('rapl_power_watts{package="package-0",zone="package-0"}', 40.0),
         flat('rapl_power_watts{package="package-0",zone="core"}', 30.0),
@@ -46,5 +46,5 @@ def test_another_programs_zones_count_each_watt_once() -> None:
     assert curve[0][0] == START - 5
 
 
-def test_no_samples_are_no_curve() -> None:
+def test_without_samples_there_is_no_curve() -> None:
     assert power_curve(evidence(), "rapl", [RESULT]) == []

@@ -25,7 +25,7 @@ def cases(base: float, per_stream: float, per_megapixel: float) -> list[tuple[Lo
     return [(load, base + per_stream * load.streams + per_megapixel * load.megapixels) for load in loads]
 
 
-def test_a_straight_law_is_found_again() -> None:
+def test_a_fit_recovers_a_linear_law() -> None:
     fit = fit_power(cases(30.0, 2.0, 0.1))
     assert fit.terms == ("streams", "megapixels")
     assert (fit.base_watts, fit.watts_per_stream, fit.joules_per_megapixel) == (
@@ -35,7 +35,7 @@ def test_a_straight_law_is_found_again() -> None:
     assert watts_at(fit, Load(3.0, 3 * 30 * 0.9216)) == pytest.approx(30 + 6 + 0.1 * 82.944)
 
 
-def test_a_sweep_of_streams_alone_is_fitted_on_what_it_can_tell() -> None:
+def test_a_sweep_of_streams_alone_fits_only_streams() -> None:
     points = [(Load(float(n), n * 27.648), 25.0 + 5.0 * n) for n in (0, 1, 2, 4)]
     fit = fit_power(points)
     assert len(fit.terms) == 1
@@ -44,7 +44,7 @@ def test_a_sweep_of_streams_alone_is_fitted_on_what_it_can_tell() -> None:
     assert "outside of the measured range" in outside(fit, Load(3.0, 3 * 62.2))
 
 
-def test_a_load_beyond_those_measured_is_told_apart() -> None:
+def test_a_load_outside_the_measured_range_is_marked() -> None:
     fit = fit_power(cases(30.0, 2.0, 0.1))
     for beyond in (Load(5.0, 100.0), Load(2.0, 300.0), Load(4.0, 1.0), Load(-1.0, 0.0)):
         assert "0 to 4 streams" in outside(fit, beyond)
@@ -88,13 +88,13 @@ def test_every_rendition_has_its_own_frames() -> None:
     [{"bitrate": None}, {"bitrate": "fast"}, {"bitrate": "0"}, {"rate_control": "crf", "crf": 23},
      {"bitrate": "1M,2M", "outputs": [Output(resolution="640x360", fps=30)] * 3}],
 )  # fmt: skip
-def test_bits_per_pixel_that_nobody_knows_beforehand_leave_the_load_known(fields: dict[str, object]) -> None:
+def test_a_load_is_known_without_bits_per_pixel(fields: dict[str, object]) -> None:
     found = load_of(result(50, **fields))
     assert found is not None
     assert (found.streams, found.bits_per_pixel) == (2.0, None)
 
 
-def test_power_that_follows_nothing_is_no_fit() -> None:
+def test_power_unrelated_to_the_load_is_not_fitted() -> None:
     points = [
         (Load(float(n), n * 27.648), watts) for n, watts in ((1, 30.0), (2, 40.0), (3, 30.0), (4, 40.0), (5, 30.0))
     ]
@@ -102,7 +102,7 @@ def test_power_that_follows_nothing_is_no_fit() -> None:
         fit_power(points)
 
 
-def test_power_that_falls_with_the_load_is_noise_and_no_fit() -> None:
+def test_power_that_falls_with_the_load_is_not_fitted() -> None:
     points = [(Load(float(n), n * 27.648), 33.2 - 0.02 * n) for n in (0, 1, 2, 4)]
     with pytest.raises(NoData, match="does not depend on streams or pixels"):
         fit_power(points)
@@ -150,7 +150,7 @@ def test_the_loads_that_were_measured_stand_beside_what_a_fit_without_them_says(
     assert found.formula.endswith(" a second") or found.formula.endswith(" streams")
 
 
-def test_an_idle_window_that_was_none_is_said() -> None:
+def test_a_busy_idle_window_is_reported() -> None:
     idle, *loads = sweep()
     busy = msgspec.structs.replace(idle, remarks={"not idle": "the machine was NOT IDLE: 25.0 %"})
     assert predict([busy, *loads], Question(streams=3)).remarks == [
@@ -158,7 +158,7 @@ def test_an_idle_window_that_was_none_is_said() -> None:
     ]
 
 
-def test_beyond_what_was_measured_there_is_no_answer_unless_it_is_asked_for() -> None:
+def test_outside_the_measured_range_there_is_no_prediction_by_default() -> None:
     with pytest.raises(NoData, match=r"8 streams .* outside of the measured range \(0 to 4 streams.*measure it"):
         predict(sweep(), Question(streams=8))
     found = predict(sweep(), Question(streams=8, extrapolate=True))

@@ -50,7 +50,7 @@ def sweep(
     return found
 
 
-def test_a_law_of_bitrate_and_content_is_found_again() -> None:
+def test_a_fit_recovers_a_known_law_of_bitrate_and_content() -> None:
     question = Question(streams=2, bitrates=("4M",), spatial=60.0, temporal=20.0)
     found = predict(sweep(), question)
     assert found.fit.terms == ("streams", "megapixels", "bits_per_pixel", "spatial", "temporal")
@@ -91,7 +91,7 @@ def _two(load: Load) -> tuple[float, float]:
     return load.streams, load.megapixels
 
 
-def test_figures_that_tell_nothing_do_no_harm() -> None:
+def test_irrelevant_figures_do_not_worsen_the_fit() -> None:
     """Bitrates and contents drawn by lot, in 40 worlds where power follows streams and pixels: the error of what the
     fit predicts is on average that of the fit without them."""
     worse = []
@@ -131,7 +131,7 @@ def test_contents_of_several_sources_share_one_fit_only_where_they_are_known() -
     assert len(fits_of(sweep(known=False))) == 3
 
 
-def test_what_the_question_leaves_open_is_that_of_the_measured_settings_and_said() -> None:
+def test_omitted_fields_are_taken_from_measured_settings_and_reported() -> None:
     one = sweep({"talk.mp4": SOURCES["talk.mp4"]})
     found = predict(one, Question(streams=1, resolutions=("1280x720",)))
     assert found.load.bits_per_pixel == pytest.approx((0.8 + 2 * 2.5 + 2 * 8) / 5 / 27.648, rel=1e-3)
@@ -155,14 +155,14 @@ def test_contents_beyond_those_measured_are_refused_or_marked(asked: dict[str, o
     assert any(remark.startswith("EXTRAPOLATED: ") for remark in found.remarks)
 
 
-def test_a_bitrate_that_was_always_the_same_is_no_answer_for_another() -> None:
+def test_a_bitrate_that_never_varied_predicts_no_other() -> None:
     points = [(IDLE, 20.0)] + [(Load(float(n), n * 27.648, 0.09), 20.0 + 5 * n) for n in (1, 2, 3)]
     assert outside(fit_power(points), Load(2.0, 2 * 27.648, 0.3)).startswith("0.300 bits per pixel: outside")
     assert outside(fit_power(points), Load(2.0, 2 * 27.648, 0.09)) == ""
     assert outside(fit_power(points), Load(2.0, 2 * 27.648)) == ""
 
 
-def test_a_bitrate_for_each_picture_or_none() -> None:
+def test_there_is_one_bitrate_per_picture_or_none() -> None:
     with pytest.raises(NoData, match="2 bitrates for 1 pictures"):
         predict(sweep(), Question(streams=2, bitrates=("2M", "1M")))
     with pytest.raises(NoData, match="not a bitrate"):
@@ -183,7 +183,7 @@ def test_more_bits_that_take_less_power_are_noise() -> None:
     assert "log2" not in formula(fit)
 
 
-def test_a_sweep_of_bitrates_over_an_idle_machine_is_enough() -> None:
+def test_a_bitrate_sweep_with_a_baseline_can_be_fitted() -> None:
     """Nothing is said of other loads: there the power of a stream and of its pixels cannot be told apart."""
     points = [baseline(20.0)] + [
         result(truth(1, "1280x720", rate, 0, 0), streams=1, bitrate=rate) for rate in ("500k", "1M", "2M", "4M", "8M")

@@ -37,7 +37,7 @@ def test_vmaf_20_is_bad_and_100_is_excellent(vmaf: float, score: float) -> None:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
-def test_a_better_picture_is_never_a_worse_opinion(one: float, other: float) -> None:
+def test_higher_vmaf_never_lowers_the_qoe_score(one: float, other: float) -> None:
     low, high = sorted((acr_from_vmaf(one), acr_from_vmaf(other)))
     assert 1.0 <= low <= high <= 5.0
     assert acr_from_vmaf(max(one, other)) == high
@@ -72,7 +72,7 @@ def test_no_stalls_are_no_loss_and_not_watching_is_said() -> None:
 
 
 @given(st.integers(1, 50), st.integers(0, 500), st.floats(0, 5000), st.floats(1, 3600), st.floats(20, 100))
-def test_a_score_stays_on_the_scale_and_stalls_never_help(
+def test_the_qoe_score_stays_on_its_scale_and_stalls_never_raise_it(
     viewers: int, stalls: int, waited: float, seconds: float, vmaf: float
 ) -> None:
     score, _ = qoe(vmaf, watched(viewers, stalls, waited), seconds)

@@ -30,7 +30,7 @@ def energies(*series: HistorySeries) -> dict[str, float | None]:
     return {part.name: part.energy_joules for part in recorded_parts(workloads, streams, START, END)}
 
 
-def test_one_that_ran_all_the_time_has_the_increase_of_its_counter() -> None:
+def test_a_running_workload_has_the_increase_of_its_counter() -> None:
     assert energies(workload("nginx.service", counter(2.0, 900, 1100, first=500.0))) == {"nginx.service": 120.0}
 
 
@@ -38,19 +38,19 @@ def test_ends_between_samples_are_interpolated() -> None:
     assert energies(workload("a", counter(2.0, 898, 1103)))["a"] == pytest.approx(120.0)
 
 
-def test_one_that_came_and_went_has_all_of_its_energy() -> None:
+def test_a_short_workload_has_all_its_energy() -> None:
     found = energies(workload("came", [(1030.0, 0.5), *counter(2.0, 1035, 1100, first=10.0)]),
                      workload("went", counter(2.0, 900, 1020)), workload("before", counter(2.0, 900, 980)))  # fmt: skip
     assert found == {"came": 10.0 + 2.0 * 25, "went": 40.0}, "and what was over is not listed"
 
 
-def test_a_gap_and_a_restart_make_it_unknown_and_never_less() -> None:
+def test_a_gap_or_restart_makes_energy_unknown_and_never_smaller() -> None:
     gap = [*counter(2.0, 900, 1010), *counter(2.0, 1090, 1200, first=400.0)]
     restart = [*counter(2.0, 900, 1030), *counter(2.0, 1035, 1100)]
     assert energies(workload("gap", gap), workload("restart", restart)) == {"gap": None, "restart": None}
 
 
-def test_a_stream_has_the_integral_of_its_power_while_it_was_there() -> None:
+def test_a_streams_energy_is_the_integral_of_its_power_while_live() -> None:
     found = energies(stream("main", [(at, 3.0) for at in range(900, 1101, 5)]),
                      stream("late", [(at, 4.0) for at in range(1040, 1101, 5)]))  # fmt: skip
     assert found == {"live/main": pytest.approx(180.0), "live/late": pytest.approx(80.0)}
@@ -64,7 +64,7 @@ def test_the_most_energy_stands_first_and_the_unknown_last() -> None:
     assert parts[1].what == "unit docker"
 
 
-def test_what_was_used_before_the_window_is_not_of_it_though_it_is_first_seen_inside() -> None:
+def test_use_before_the_window_is_excluded_even_if_first_seen_inside() -> None:
     """It began between two ticks: its first value is of the time since the one at which it was not there."""
     other = workload("other", counter(1.0, 995, 1100))
     [young] = [part for part in recorded_parts([other, workload("young", [(1000.0 + 2.5, 5.0), (1060.0, 120.0)])], [],
@@ -77,5 +77,5 @@ def test_what_was_used_before_the_window_is_not_of_it_though_it_is_first_seen_in
     assert found.energy_joules == pytest.approx(1.0 + 4.0 + 55.0), "a sixth of its first 6 J is inside"
 
 
-def test_one_that_may_have_begun_long_before_is_unknown() -> None:
+def test_energy_of_a_workload_with_an_unknown_start_is_unknown() -> None:
     assert energies(workload("first", counter(2.0, 1005, 1100, first=40.0))) == {"first": None}

@@ -28,13 +28,13 @@ def run(cpu: float = 1.0, last: float = 20.5, watts: float = 50.0) -> list[Scena
     return remarked(compared_with_baseline(scenarios))
 
 
-def test_a_still_machine_leaves_nothing_to_remark() -> None:
+def test_idle_baselines_give_no_remarks_on_scenarios() -> None:
     assert [one.remarks for one in run()] == [{}, {}, {}]
     assert run_remarks(run()) == ["2 baselines: 20.25 W, differing by 0.50 W; from the first to the last +0.50 W"]
     assert run_remarks(run()[:2]) == []
 
 
-def test_a_baseline_with_other_work_in_it_and_what_stands_above_it() -> None:
+def test_a_busy_baseline_marks_itself_and_the_scenarios_above_it() -> None:
     idle, load, after = run(cpu=25.0)
     assert idle.remarks == {
         "not idle": "the machine was NOT IDLE: 25.0 % of its CPU time was used;"
@@ -58,7 +58,7 @@ def test_less_than_the_baselines_differ_by_says_nothing() -> None:
     assert run(last=24.0, watts=17.0)[1].remarks.keys() == {"within drift"}
 
 
-def test_whoever_shows_repeats_has_their_remarks() -> None:
+def test_combined_repeats_carry_their_remarks() -> None:
     loads = [one for last in (24.0, 24.5) for one in run(cpu=25.0, last=last, watts=23.0)[1:2]]
     said = {
         "baseline not idle": "its baseline (baseline) was not idle: the increase over it is underestimated",

@@ -69,7 +69,7 @@ def run(*scenarios: ScenarioResult, run_id: str = "20250102_030405", error: str 
     )
 
 
-def test_the_page_needs_nothing_else() -> None:
+def test_the_report_is_self_contained() -> None:
     page = Page(html_report([run(scenario("a", 31.25, 90.0))], {"20250102_030405": [(1000.0, 30.0), (1060.0, 31.0)]}))
     assert "script" not in page.tags
     assert "link" not in page.tags
@@ -204,7 +204,7 @@ def test_machines_stand_apart_in_the_report() -> None:
     assert "script" not in page.tags
 
 
-def test_what_is_remarked_of_a_run_stands_in_it() -> None:
+def test_the_report_shows_the_remarks_of_a_run() -> None:
     assert "<p>2 baselines, &lt;differ&gt;.</p>" in html_report(
         [msgspec.structs.replace(run(scenario("a", 30.0)), remarks=["2 baselines, <differ>"])]
     )
@@ -249,7 +249,7 @@ def test_a_line_begins_and_ends_where_the_axes_say() -> None:
 
 
 @pytest.mark.parametrize(("span", "word"), [(599.0, "seconds"), (600.0, "minutes"), (10_800.0, "hours")])
-def test_an_axis_of_time_has_the_unit_that_suits_its_length(span: float, word: str) -> None:
+def test_a_time_axis_has_a_suitable_unit(span: float, word: str) -> None:
     picture = svg.lines([(100.0, 1.0), (100.0 + span, 2.0)], [], "W")
     assert f">{word}</text>" in picture
     assert picture.count("<text") <= 20

@@ -86,19 +86,19 @@ def test_the_verdict_comes_first_and_says_how_much_and_how_sure() -> None:
     assert "+4 W (+3.68 to +4.32, 98.3 %)" in said
 
 
-def test_a_report_without_a_target_takes_the_usual_one_and_says_so() -> None:
+def test_a_report_without_a_target_uses_the_default_and_says_so() -> None:
     said = Reader(html_report([sweep()])).words
     assert "medium 2 viewers meets VMAF ≥ 90 at the lowest power above baseline per stream: 8 W" in said
     assert "Target: VMAF ≥ 90 (the default; --vmaf sets another)." in said
     assert "does not meet it: VMAF 78.0 (95 % interval 77.8 to 78.2)" in said
 
 
-def test_where_nothing_meets_the_target_that_is_the_verdict() -> None:
+def test_an_unmet_target_is_the_verdict() -> None:
     page = html_report([sweep()], target=AdviceTarget(vmaf_at_least=99))
     assert "No measured setting meets VMAF ≥ 99." in Reader(page).words
 
 
-def test_a_baseline_that_was_not_idle_leaves_the_whole_power_to_decide() -> None:
+def test_with_a_busy_baseline_the_total_power_decides() -> None:
     run = sweep()
     idle, *rest = run.scenarios
     busy = compared_with_baseline([replace(idle, power_mean_watts=50.0, energy_joules=1500.0), *rest])
@@ -222,7 +222,7 @@ def test_commands_are_judged_by_one_execution() -> None:
     assert "fast takes the lowest energy of the command: 20 J" in Reader(page).words
 
 
-def test_a_remark_stands_once_with_the_scenarios_that_it_is_about() -> None:
+def test_a_remark_is_shown_once_with_its_scenarios() -> None:
     run = sweep()
     noted = [
         replace(
@@ -300,7 +300,7 @@ def test_no_text_of_a_file_is_more_than_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("runs", [[], [sweep()], [encoders(), estimated(sweep())]], ids=["none", "sweep", "two"])
-def test_the_page_asks_for_nothing_and_runs_nothing(runs: list[RunResult]) -> None:
+def test_the_report_loads_nothing_and_runs_no_script(runs: list[RunResult]) -> None:
     page = Reader(html_report(runs, {run.id: [(1.7e9, 1.0), (1.8e9, 2.0)] for run in runs}))
     allowed = {"charset", "name", "content", "class", "lang", "role", "title", "scope", "data-head"}
     drawn = {
@@ -325,7 +325,7 @@ def test_a_daemon_that_makes_no_report_does_not_load_the_template_engine() -> No
 # the plots
 
 
-def test_every_window_is_named_along_upright_or_below() -> None:
+def test_every_window_is_labelled_beside_above_or_below() -> None:
     points = [(0.0, 1.0), (1000.0, 1.0)]
     wide, slim, thin = (0.0, 400.0, "wide"), (400.0, 440.0, "a longer name"), (500.0, 505.0, "thin one")
     picture = svg.lines(points, [wide, slim, thin], "W")
@@ -354,7 +354,7 @@ def test_labels_of_points_cover_no_point_and_no_other_label() -> None:
         assert not [one for one in others if left < one[2] and one[0] < right and top < one[3] and one[1] < bottom]
 
 
-def test_a_label_that_has_no_room_is_a_number() -> None:
+def test_a_label_without_room_becomes_a_number() -> None:
     label = "a label that is much too long to be written there" * 2
     picture = svg.scatter([svg.PlotPoint(label, 1.0 + at, 80.0) for at in range(3)], [], "W", "VMAF")
     assert re.findall(r'<text class="small" x="[0-9.]+" y="[0-9.]+">([^<]*)</text>', picture) == ["1", "2", "3"]

@@ -61,7 +61,7 @@ def test_the_qoe_exporter_serves_the_contracts_names() -> None:
     }  # fmt: skip
 
 
-def test_the_cost_exporter_serves_the_contracts_names_and_is_alive_without_a_run() -> None:
+def test_the_cost_exporter_serves_its_contract_and_is_alive_without_a_run() -> None:
     found = samples(cost_families(RUN))
     label = 'scenario=1 "stream",currency=EUR'
     assert found["cost_exporter_alive", ""] == 1.0
@@ -105,7 +105,7 @@ def test_the_series_of_many_runs_are_bounded_by_whole_runs() -> None:
     assert runs_families("results", [msgspec.structs.replace(RUN, scenarios=[FULL] * 501)])[0].samples == []
 
 
-def test_a_name_that_comes_again_is_numbered_and_meets_no_other_name() -> None:
+def test_a_repeated_name_is_numbered_without_colliding() -> None:
     results = [ScenarioResult(record=ScenarioRecord(name=name)) for name in ("a", "a (2)", "a", "b", "a")]
     assert scenario_labels(results) == ["a", "a (2)", "a (3)", "b", "a (4)"]
 
@@ -118,7 +118,7 @@ def test_labels_are_always_different_and_a_name_keeps_its_own(names: list[str]) 
         assert found[names.index(name)] == name
 
 
-def test_promtool_has_nothing_to_say() -> None:
+def test_promtool_reports_nothing() -> None:
     promtool = shutil.which("promtool")
     assert promtool is not None, "promtool is not installed: apt-get install prometheus"
     by_run = [family for exporter in ("results", "qoe", "cost") for family in runs_families(exporter, [RUN, OLDER])]

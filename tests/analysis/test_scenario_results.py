@@ -88,7 +88,7 @@ def test_a_gpu_is_added_to_what_does_not_contain_it() -> None:
     assert analyse(record(), evidence(battery, *gpu), PRICES).energy_joules == pytest.approx(4200.0)
 
 
-def test_an_estimate_never_takes_the_place_of_a_measurement_and_is_called_one() -> None:
+def test_an_estimate_is_marked_and_never_replaces_a_measurement() -> None:
     estimate = (
         line('wattview_host_energy_joules_total{source="estimated"}', 30.0),
         flat('wattview_host_power_watts{source="estimated"}', 30.0),
@@ -161,13 +161,13 @@ def test_a_history_that_failed_is_the_reason_of_every_figure_that_needs_it() -> 
     assert silent.also_wanted() == ()
 
 
-def test_no_vmaf_is_no_score_and_says_so() -> None:
+def test_without_vmaf_there_is_no_qoe_score_and_a_reason() -> None:
     result = analyse(record(), Evidence(), PRICES)
     assert (result.qoe_score, result.qoe_method) == (None, None)
     assert result.reasons["qoe_score"] == "no VMAF was measured"
 
 
-def test_what_cannot_be_had_here_is_not_missing() -> None:
+def test_figures_impossible_here_are_not_missing() -> None:
     """An idle window has no picture. A GPU is missing only where nobody can say that there is none."""
     power = line('wattview_host_energy_joules_total{source="rapl"}', 50.0)
     idle = analyse(record(type="baseline"), evidence(power), PRICES)
@@ -183,7 +183,7 @@ def test_what_cannot_be_had_here_is_not_missing() -> None:
     assert "no sample at or before the start" in gap.reasons["gpu_energy_joules"]
 
 
-def test_a_joules_counter_that_began_anew_is_not_guessed() -> None:
+def test_energy_after_a_counter_restart_is_not_guessed() -> None:
     key = 'wattview_host_energy_joules_total{source="rapl"}'
     points = [(START + at, (90_000.0 if at < 30 else 5_000.0) + 50 * at) for at in range(-5, 70, 5)]
     result = analyse(record(), evidence(HistorySeries(key, points)), PRICES)
@@ -228,7 +228,7 @@ def test_a_rapl_exporter_gives_energy_and_no_zone_counts_twice() -> None:
 
 
 @pytest.mark.parametrize("missing", ["package-1/package-1", "package-1/dram", "package-0/package-0"])
-def test_a_part_without_a_counter_makes_the_host_unknown_and_never_smaller(missing: str) -> None:
+def test_a_part_without_a_counter_makes_host_energy_unknown(missing: str) -> None:
     """Its power is there, its neighbours are, or its own parts."""
     known = [
         (package, zone) for package in ("package-0", "package-1") for zone in (package, "dram", "core")
@@ -350,7 +350,7 @@ def test_the_difference_is_the_scenario_less_the_baseline() -> None:
     assert idle.baseline_diff_power_watts == 0.0
 
 
-def test_files_without_types_name_their_baseline() -> None:
+def test_files_without_types_recognise_the_baseline_by_name() -> None:
     assert is_baseline(record("Baseline (no streams)"))
     assert is_baseline(record("idle"))
     assert not is_baseline(record("2 streams, not idle"))
@@ -367,7 +367,7 @@ def test_of_two_baselines_the_last_one_before_the_scenario_counts() -> None:
     assert [result.baseline_diff_power_watts for result in results] == [0.0, 30.0, 0.0, 28.0]
 
 
-def test_a_difference_that_cannot_be_had_says_why() -> None:
+def test_a_difference_that_cannot_be_computed_has_a_reason() -> None:
     [alone] = compared_with_baseline([measured("a", 50.0)])
     assert (alone.baseline_diff_power_watts, alone.baseline) == (None, None)
     assert alone.reasons["baseline_diff_power_watts"] == "this results file has no baseline scenario"
@@ -385,7 +385,7 @@ METER = (
 MODEL = line('wattview_wall_energy_joules_total{source="calibrated"}', 85.0)
 
 
-def test_costs_and_carbon_are_of_what_the_plug_gave_where_that_is_known() -> None:
+def test_costs_and_carbon_use_wall_energy_if_known() -> None:
     result = analyse(record(), evidence(*RAPL, *CPU, *METER, MODEL), PRICES)
     assert (result.energy_joules, result.power_source) == (pytest.approx(3000.0), "rapl")
     assert (result.wall_energy_joules, result.wall_source) == (pytest.approx(5400.0), "meter")
@@ -395,7 +395,7 @@ def test_costs_and_carbon_are_of_what_the_plug_gave_where_that_is_known() -> Non
     assert result.carbon_grams == pytest.approx(0.5 * 90 / 50)
 
 
-def test_a_calibration_stands_in_for_a_meter_that_has_a_gap() -> None:
+def test_a_calibration_bridges_a_gap_of_the_meter() -> None:
     key = METER[0].name
     begun_anew = HistorySeries(key, [(START + at, 90.0 * (at if at < 30 else at - 30)) for at in range(0, 65, 5)])
     result = analyse(record(), evidence(*RAPL, *CPU, begun_anew, MODEL), PRICES)

@@ -62,7 +62,7 @@ def test_a_window_is_cut_where_the_price_changes() -> None:
     ]
 
 
-def test_a_night_at_one_kilowatt() -> None:
+def test_a_night_tariff_applies_across_midnight() -> None:
     cost = tariff.energy_cost(
         lambda start, end: 1000.0 * (end - start), moment("2025-01-06T21:00"), moment("2025-01-07T07:00"), PRICES
     )
@@ -79,7 +79,7 @@ def test_the_night_in_which_the_clock_is_put_forward_is_an_hour_shorter() -> Non
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"])
 @pytest.mark.parametrize("clock", ["00:30", "01:30", "02:00", "02:15", "02:30", "03:00"])
-def test_a_year_of_one_kilowatt_costs_what_its_minutes_cost(zone: str, clock: str) -> None:
+def test_a_year_costs_the_sum_of_its_minutes(zone: str, clock: str) -> None:
     """The clock is put back and forward in it, also by half an hour (Lord Howe) and at times of its own (Casablanca);
     the price changes before, in and after the hour that is there twice or not at all."""
     prices = Cost(energy_per_kwh=1.0, timezone=zone, tariff=(Tariff(energy_per_kwh=5.0, start=clock, end="12:00"),))

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.parallel
 
 
 @pytest.mark.slow
-def test_95_percent_intervals_hold_the_truth_in_93_to_97_of_100_of_ten_thousand_predictions() -> None:
+def test_95_percent_intervals_cover_the_truth_in_93_to_97_percent_of_ten_thousand_predictions() -> None:
     by_meter = all_judged()
     every = [one for judged in by_meter.values() for one in judged]
     assert sum(one.asked for one in every) >= 10_000
@@ -61,7 +61,7 @@ def test_the_fewest_steps_are_enough_for_a_machine_with_a_gpu() -> None:
 
 
 @pytest.mark.parametrize("meter", METERS, ids=str)
-def test_the_lag_of_a_meter_is_found(meter: SimulatedMeter) -> None:
+def test_a_meters_lag_is_determined(meter: SimulatedMeter) -> None:
     _, found = calibrated(2, meter)
     assert found.lag_seconds == pytest.approx(meter.lag, abs=1.0 + meter.refresh / 4)
 
@@ -79,7 +79,7 @@ def test_outside_of_what_was_seen_it_says_so_and_gives_no_interval() -> None:
     assert outside.outside.startswith("outside the calibrated range: measured power")
 
 
-def test_a_gpu_that_was_not_loaded_is_outside_when_it_is() -> None:
+def test_gpu_load_outside_the_calibration_is_out_of_range() -> None:
     machine, found = calibrated(4, METERS[0])
     said = WallModel(found).after(WallInputs(machine.time, 1.0, found.spans["seen"].low, 80.0, 50.0))
     assert "GPU power 80.0 W" in said.outside
@@ -96,7 +96,7 @@ def test_another_machine_of_the_model_has_a_wider_interval() -> None:
     assert imported.error_watts >= max(IMPORTED_FACTOR * own.error_watts, 0.05 * own.watts)
 
 
-def test_a_machine_that_measures_nothing_is_calibrated_by_its_cpu_use() -> None:
+def test_a_machine_without_counters_is_calibrated_by_its_cpu_use() -> None:
     machine, meter = WallMachine(7), METERS[0]
     steps = [machine.run(Load(at / 10), 30.0) for at in (0.1, 5, 1, 9, 3, 7, 10, 2, 6)]
     machine.run(IDLE, 10.0)
@@ -137,7 +137,7 @@ def test_a_load_that_does_not_change_cannot_be_fitted() -> None:
         calibrate(inputs, meter, steps, MeterFacts("m", 1.0, 1.0), MODEL, "rapl", 300.0)
 
 
-def test_a_machine_that_others_keep_busy_is_told_so_and_its_meter_is_not_blamed() -> None:
+def test_a_busy_machine_is_reported_instead_of_blaming_its_meter() -> None:
     machine = WallMachine(13)
     steps = [machine.run(Load(share), 30.0) for share in (0.93, 0.92, 0.94, 0.92, 0.93, 0.94, 0.93)]
     machine.run(Load(0.93), 10.0)
@@ -146,7 +146,7 @@ def test_a_machine_that_others_keep_busy_is_told_so_and_its_meter_is_not_blamed(
         calibrate(machine.inputs, readings, steps, MeterFacts("m", 1.0, 0.1), MODEL, "rapl", machine.time)
 
 
-def test_a_step_that_something_else_disturbed_is_named() -> None:
+def test_a_disturbed_load_step_is_named() -> None:
     machine, meter = WallMachine(11), METERS[0]
     steps = [machine.run(Load(share), 30.0) for share in (0.02, 0.3, 0.6, 0.9, 0.45)]
     start = machine.time
@@ -164,7 +164,7 @@ def test_a_step_that_something_else_disturbed_is_named() -> None:
     base=st.floats(5.0, 100.0), slope=st.floats(1.0, 1.5),
     loads=st.lists(st.integers(10, 300), min_size=6, max_size=12, unique=True),
 )  # fmt: skip
-def test_a_straight_wall_is_found_exactly(base: float, slope: float, loads: list[int]) -> None:
+def test_linear_wall_power_is_fitted_exactly(base: float, slope: float, loads: list[int]) -> None:
     inputs, meter, steps, time = [], [], [], 0.0
     for watts in loads:
         steps.append(Step(time, time + 30.0))
@@ -179,7 +179,7 @@ def test_a_straight_wall_is_found_exactly(base: float, slope: float, loads: list
 
 
 @given(st.lists(st.lists(st.floats(-10, 10), min_size=3, max_size=3), min_size=3, max_size=20))
-def test_an_inverse_is_one_or_there_is_none(rows: list[list[float]]) -> None:
+def test_an_inverse_is_exact_or_absent(rows: list[list[float]]) -> None:
     sums = Sums(3)
     for row in rows:
         sums.add(row, 1.0)

@@ -36,7 +36,7 @@ def test_a_benchmark_that_could_not_measure_is_a_row_and_a_failure(capsys: pytes
     assert "not measured: no such program" in capsys.readouterr().out
 
 
-def test_of_two_aims_each_has_its_verdict() -> None:
+def test_each_of_two_aims_has_its_verdict() -> None:
     def verdict(ours: float, peer: float) -> str:
         return Row(subject="x", ours=ours, unit="%", peer=peer, below=5.0, ratio_below=1.0).verdict()
 

@@ -33,13 +33,13 @@ def test_the_steps_go_from_idle_to_all_cpus_and_back(count: int, cpus: int, gpu:
     assert [step.on_gpu for step in steps if step.on_gpu] == (list(GPU_SESSIONS) if gpu else [])
 
 
-def test_a_step_is_said_in_words() -> None:
+def test_a_load_step_has_a_description() -> None:
     assert IDLE.words == "idle"
     assert LoadStep(3, 2, "medium").words == "3 x medium, 2 in real time"
     assert LoadStep(on_gpu=2).words == "2 on the GPU"
 
 
-def test_encoders_that_end_by_themselves_are_a_problem_and_are_stopped_without_one() -> None:
+def test_an_encoder_that_exits_by_itself_fails_and_a_stopped_one_does_not() -> None:
     encoders = Encoders("false", "libx264", "")
     encoders.start(LoadStep(full=1))
     while not (problem := encoders.problem()):
@@ -49,7 +49,7 @@ def test_encoders_that_end_by_themselves_are_a_problem_and_are_stopped_without_o
     assert encoders.problem() == ""
 
 
-def test_an_encoder_that_talks_without_end_fills_no_disk(tmp_path: Path) -> None:
+def test_endless_output_of_an_encoder_does_not_fill_the_disk(tmp_path: Path) -> None:
     """As FFmpeg does with a broken driver; and it has a child that obeys nothing."""
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\n(trap '' TERM HUP INT; exec sleep 600) &\nexec yes 'the driver is not there' >&2\n")

@@ -82,7 +82,7 @@ def test_a_wrong_scenario_is_refused_by_the_name_of_its_option(call, arguments: 
         ("", ": not an address; give unix:///path or http://host:port"),
     ],
 )
-def test_an_address_that_is_none_is_one_line_and_status_2(call, url: str, said: str) -> None:  # type: ignore[no-untyped-def]
+def test_an_invalid_address_is_one_line_and_status_2(call, url: str, said: str) -> None:  # type: ignore[no-untyped-def]
     refused = call("tui", "--url", url)
     assert (refused.exit_code, refused.output.splitlines()[-1]) == (2, f"Error: {said}")
 

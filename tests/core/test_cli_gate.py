@@ -40,7 +40,7 @@ def test_the_exit_status_is_the_verdict(call: Call, state: Path, by: float, stat
     assert (as_json["verdict"], as_json["baseline"], as_json["candidate"]) == (word, A, B)
 
 
-def test_an_undecided_gate_says_how_many_repeats_would_tell(call: Call, state: Path) -> None:
+def test_an_undecided_gate_says_how_many_repeats_would_decide(call: Call, state: Path) -> None:
     write(state, 0.45)
     report = json.loads(call("gate", A, B, *BOUNDS, "--json").stdout)
     assert report["repeats_needed"] > 3
@@ -81,7 +81,7 @@ def test_a_run_may_be_a_results_file_anywhere(call: Call, state: Path, tmp_path:
     assert call("gate", str(kept), B, "--max", "power=+9%").exit_code == 0
 
 
-def test_a_runs_folder_is_judged_on_a_machine_that_knows_nothing_else(call: Call, state: Path, tmp_path: Path) -> None:
+def test_a_runs_folder_is_judged_on_any_machine(call: Call, state: Path, tmp_path: Path) -> None:
     """Archived from its state directory, or as it lies there beside the results of another state directory."""
     write(state, 2.0)
     archive, other = tmp_path / "archive", tmp_path / "other"
@@ -132,7 +132,7 @@ def test_a_runs_folder_is_judged_on_a_machine_that_knows_nothing_else(call: Call
         "setting",
     ],
 )
-def test_what_is_no_answer_is_never_taken_for_a_bound_exceeded(
+def test_a_failed_gate_never_looks_like_an_exceeded_bound(
     call: Call, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     write(state)
@@ -144,7 +144,7 @@ def test_what_is_no_answer_is_never_taken_for_a_bound_exceeded(
     assert "Traceback" not in refused.output
 
 
-def test_a_daemon_that_refuses_is_never_taken_for_a_bound_exceeded(
+def test_a_refusal_by_the_daemon_is_not_an_exceeded_bound(
     call: Call, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(state)
@@ -166,7 +166,7 @@ def test_several_runs_in_one_file_are_refused(call: Call, state: Path, tmp_path:
     assert "holds 2 runs" in refused.output
 
 
-def test_figures_beyond_all_measure_are_one_line(call: Call, state: Path, tmp_path: Path) -> None:
+def test_absurdly_large_figures_give_a_one_line_error(call: Call, state: Path, tmp_path: Path) -> None:
     write(state)
     kept = tmp_path / "main.json"
     call("results", "export", A, "--output", str(kept))

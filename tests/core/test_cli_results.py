@@ -48,7 +48,7 @@ def test_a_run_is_shown_with_its_efficiency(call: Call, state: Path) -> None:
     assert "±" not in shown.output, "the counter was read at the very ends of the windows"
 
 
-def test_what_lies_between_two_samples_is_shown_as_uncertainty(call: Call, state: Path) -> None:
+def test_the_time_between_two_samples_adds_uncertainty(call: Call, state: Path) -> None:
     """Half a second at either end is not between two samples of the window: it is 450 J at least and 550 J at most.
     The baseline's 20 J of doubt come to that of what is net."""
     write_runs(state, {A: [baseline(), scenario("quick", 50.0)]}, off=0.5)
@@ -122,7 +122,7 @@ def test_latest_and_the_beginning_of_an_id_stand_for_it(call: Call, state: Path)
     assert exported["id"] == B
 
 
-def test_a_beginning_of_several_ids_is_refused_with_these(call: Call, state: Path) -> None:
+def test_an_ambiguous_id_prefix_is_refused_with_the_matching_ids(call: Call, state: Path) -> None:
     write_runs(state, {A: [scenario("first", 50.0)], B: [scenario("second", 60.0)]})
     for words in (["show", "2026"], ["compare", "2026", "latest"], ["export", "2026"], ["advise", "2026"]):
         refused = call("results", *words)
@@ -131,14 +131,14 @@ def test_a_beginning_of_several_ids_is_refused_with_these(call: Call, state: Pat
     assert call("results", "show", "latest", "--set", f"paths.results={state}/none").exit_code == 1
 
 
-def test_a_remark_on_every_scenario_is_said_once(call: Call, state: Path) -> None:
+def test_a_remark_on_every_scenario_is_shown_once(call: Call, state: Path) -> None:
     write_runs(state, {A: [scenario("a", 50.0), scenario("b", 60.0)]})
     shown = " ".join(call("results", "show").output.split())
     assert shown.count("set cost.carbon_g_per_kwh") == 1
     assert "every scenario: no carbon" in shown
 
 
-def test_a_baseline_in_which_the_machine_had_other_work_is_called_so(call: Call, state: Path) -> None:
+def test_a_baseline_on_a_busy_machine_is_marked_not_idle(call: Call, state: Path) -> None:
     """One of the four CPUs is busy all the time."""
     write_runs(state, {A: [baseline(), scenario("quick", 50.0)]})
     shown = " ".join(call("results", "show").output.split())
@@ -161,7 +161,7 @@ def test_an_estimate_and_a_late_encoder_are_said(call: Call, state: Path) -> Non
     assert "W/stream" not in shown, "what was not in real time has no efficiency"
 
 
-def test_no_name_of_a_file_reaches_the_terminal_as_a_command(call: Call, state: Path) -> None:
+def test_file_names_cannot_send_terminal_commands(call: Call, state: Path) -> None:
     evil = "\x1b]0;owned\x07\x1b[2J\u202e"
     named = [baseline(), *repeats(evil, 50.0, 51.0, encoder=evil, notes=[evil])]
     write_runs(state, {A: named, B: repeats("other", 50.0, preset=evil)})
@@ -243,7 +243,7 @@ def test_repeats_are_compared_with_intervals_and_a_verdict(call: Call, state: Pa
     assert "idle machine, B − A: +1.00 W" in said
 
 
-def test_a_difference_that_may_be_chance_is_called_so(call: Call, state: Path) -> None:
+def test_a_difference_that_may_be_chance_is_not_significant(call: Call, state: Path) -> None:
     """2 degrees of freedom, one of two tests: 1 W is known to 6.2053 x sqrt(2/2 + 2/2) = 8.78 W."""
     write_runs(state, {A: repeats("x", 50.0, 52.0), B: repeats("x", 51.0, 53.0)})
     said = call("results", "compare", A, B).output
@@ -302,7 +302,7 @@ def test_curves_bars_and_front_are_drawn_with_their_settings_below(call: Call, e
         assert re.search(r"^(B  |2000k ).*libx26", drawn.output, re.MULTILINE), "each setting is named"
 
 
-def test_a_run_without_what_is_to_be_drawn_says_so(call: Call, state: Path) -> None:
+def test_a_run_without_data_to_plot_says_so(call: Call, state: Path) -> None:
     assert call("results", "plot").exit_code == 1
     write_runs(state, {A: [scenario("quick", 50.0)]})
     refused = call("results", "plot", "--kind", "front")
@@ -350,7 +350,7 @@ def test_a_lower_target_a_price_or_named_runs_change_the_advice(call: Call, swee
     assert call("results", "advise", "--vmaf", "90", "--at-most", "14").exit_code == 1
 
 
-def test_settings_of_another_machine_are_no_rivals(call: Call, sweep: Path) -> None:
+def test_settings_of_another_machine_are_not_compared(call: Call, sweep: Path) -> None:
     """The slow preset of run B, the newest, was measured on another machine than the rest."""
     for stamp, hostname in ((A, "old"), (B, "new")):
         file = sweep / "results" / f"test_results_{stamp}.json"
@@ -364,7 +364,7 @@ def test_settings_of_another_machine_are_no_rivals(call: Call, sweep: Path) -> N
     assert "the runs are of two machines" in call("results", "compare", A, B).output
 
 
-def test_it_is_said_where_nothing_meets_the_target(call: Call, sweep: Path) -> None:
+def test_an_unmet_target_is_reported(call: Call, sweep: Path) -> None:
     advised = call("results", "advise", "--vmaf", "99")
     assert advised.exit_code == 1
     assert advised.output.startswith("no measured setting meets VMAF ≥ 99")
@@ -389,7 +389,7 @@ def test_what_may_meet_the_target_is_named(call: Call, sweep: Path) -> None:
         (("--at-most", "-1"), "--at-most: 0 or more, not -1"),
     ],
 )  # fmt: skip
-def test_a_target_that_nothing_can_meet_is_a_wrong_usage(call: Call, sweep: Path, asked: list[str], said: str) -> None:
+def test_an_impossible_target_is_a_usage_error(call: Call, sweep: Path, asked: list[str], said: str) -> None:
     refused = call("results", "advise", *asked)
     assert refused.exit_code == 2
     assert refused.output.splitlines()[-1] == f"Error: {said}"
@@ -419,7 +419,7 @@ def encoders(state: Path) -> Path:
     return state
 
 
-def test_two_encoders_are_compared_for_the_same_quality(call: Call, encoders: Path) -> None:
+def test_two_encoders_are_compared_at_equal_quality(call: Call, encoders: Path) -> None:
     said = call("results", "curves", "--first", "libx264", "--second", "libx265")
     assert said.exit_code == 0, said.output
     assert "2 x 1280x720 30 fps libx265 veryfast\nagainst 2 x 1280x720 30 fps libx264 veryfast" in said.output
@@ -460,7 +460,7 @@ def test_a_prediction_shows_its_fit_and_its_error(call: Call, loads: Path) -> No
     assert (document["watts"], document["extrapolated"]) == (pytest.approx(50.0), False)
 
 
-def test_nothing_is_extrapolated_that_is_not_called_so(call: Call, loads: Path) -> None:
+def test_every_extrapolation_is_marked(call: Call, loads: Path) -> None:
     refused = call("results", "predict", "--streams", "9")
     assert refused.exit_code == 1
     assert "outside of the measured range (0 to 4 streams" in refused.output

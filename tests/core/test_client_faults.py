@@ -56,7 +56,7 @@ def compressed_bomb(_: str) -> Iterator[bytes]:
     ],
     ids=["trickling", "endless", "compressed", "nested", "binary", "html"],
 )
-async def test_a_call_is_bounded_and_what_is_no_answer_is_told(
+async def test_a_call_is_bounded_and_a_malformed_answer_is_reported(
     monkeypatch: pytest.MonkeyPatch, script: Script, said: str
 ) -> None:
     monkeypatch.setattr(client_module, "MAX_BYTES", 4 * MIB)
@@ -68,7 +68,7 @@ async def test_a_call_is_bounded_and_what_is_no_answer_is_told(
         assert time.monotonic() - began < 5
 
 
-async def test_a_refusal_that_is_none_of_ours_is_told_by_its_status() -> None:
+async def test_an_unknown_refusal_is_reported_by_its_status() -> None:
     for body in (b"<html>", b"\xff", b"[" * 100_000, b'{"error": 5}'):
         with Wire(answering(body, status="502 Bad Gateway")) as wire:
             async with Client(wire.url) as daemon:
@@ -91,7 +91,7 @@ def silent_after_the_first(_: str) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("script", [trickling, one_line_without_end, compressed, silent_after_the_first])
-async def test_a_stream_of_snapshots_that_is_none_ends(monkeypatch: pytest.MonkeyPatch, script: Script) -> None:
+async def test_an_invalid_stream_of_snapshots_ends(monkeypatch: pytest.MonkeyPatch, script: Script) -> None:
     monkeypatch.setattr(line_stream, "MAX_LINE_BYTES", 4 * MIB)
     monkeypatch.setattr(client_module, "QUIET_SECONDS", 0.5)
     with Wire(script) as wire:
@@ -104,14 +104,14 @@ async def test_a_stream_of_snapshots_that_is_none_ends(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("url", ["http://[", "http://me:hunter2@host:x/", "http://\x00", "http://host:99999999/"])
-async def test_an_address_that_is_none_is_one_line_without_secrets(url: str) -> None:
+async def test_an_invalid_address_is_one_line_without_secrets(url: str) -> None:
     with pytest.raises(ClientError) as told:
         await Client(url).runs()
     assert "hunter2" not in str(told.value)
     assert "\n" not in str(told.value)
 
 
-async def test_a_daemon_behind_a_certificate_of_ones_own(tmp_path: Path) -> None:
+async def test_a_daemon_behind_a_private_certificate_is_reached(tmp_path: Path) -> None:
     own = authority(tmp_path)
     with Wire(answering(b"[]"), own.server) as wire:
         async with Client(wire.url, "token", ca_file=str(own.ca_file)) as daemon:

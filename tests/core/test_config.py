@@ -40,7 +40,7 @@ def test_set_overrules_environment_which_overrules_the_file_which_overrules_defa
     assert config.cost.gpu_per_hour == 0.0
 
 
-def test_settings_of_the_environment_go_before_its_names_and_after_the_command_line() -> None:
+def test_wattview_variables_override_contract_names_but_not_the_command_line() -> None:
     environ = {**HOME, "CURRENCY": "EUR", "WATTVIEW_SET": "cost.currency='A B' cost.pue=1.5  power.sample_hz=5"}
     config = load(sets=["cost.pue=2"], environ=environ)
     assert (config.cost.currency, config.cost.pue, config.power.sample_hz) == ("A B", 2.0, 5.0)
@@ -155,7 +155,7 @@ def test_a_file_that_is_not_there_is_named() -> None:
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-def test_no_text_of_a_setting_does_worse_than_a_config_error(key: str, value: str) -> None:
+def test_any_setting_text_gives_at_most_a_config_error(key: str, value: str) -> None:
     try:
         config = load(sets=[f"{key}={value}"], environ=HOME)
     except ConfigError as error:
@@ -190,7 +190,7 @@ def test_a_duration_is_read_or_refused(text: str) -> None:
         (["streams.rtmp_url=rtmp://127.0.0.1:1935/live"], "never", "rtmp://127.0.0.1:1935/live"),
     ],
 )
-def test_streams_go_only_where_somebody_has_said(sets: list[str], managed: str, rtmp_url: str) -> None:
+def test_streams_are_pushed_only_where_configured(sets: list[str], managed: str, rtmp_url: str) -> None:
     """A server that happens to be at the usual address is not pushed into."""
     streams = load(sets=sets, environ={"HOME": "/h"}).streams
     assert (streams.managed, streams.rtmp_url) == (managed, rtmp_url)

@@ -85,7 +85,7 @@ def test_a_nearly_right_name_is_suggested_and_a_long_value_is_cut() -> None:
     assert len(shown("x" * 500)) == 58
 
 
-def test_a_mistake_in_a_field_of_several_lines_is_still_found() -> None:
+def test_an_error_in_a_multi_line_field_is_found() -> None:
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.convert({"a\nb": 1}, Whole)
     assert mistake(caught.value).path == "a\nb"

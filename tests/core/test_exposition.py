@@ -29,7 +29,7 @@ from wattview.exposition import (
 LABEL_VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-def test_a_gauge_and_a_counter_read_back_as_they_were_meant() -> None:
+def test_a_gauge_and_a_counter_round_trip() -> None:
     power = Family("demo_power_watts", "gauge", "Power.").add(12.5, labels(package="package-0", zone="core"))
     energy = Family("demo_energy_joules_total", "counter", "Energy.").add(1e9 + 0.25, labels(package="package-0"))
     for parse, openmetrics in ((parse_text, False), (parse_openmetrics, True)):
@@ -42,7 +42,7 @@ def test_a_gauge_and_a_counter_read_back_as_they_were_meant() -> None:
         assert second.samples[0].value == 1e9 + 0.25
 
 
-def test_a_family_without_samples_is_not_shown_and_none_is_no_sample() -> None:
+def test_a_family_without_samples_is_omitted_and_none_is_not_a_sample() -> None:
     family = Family("demo_watts", "gauge", "Power.").add(None, labels(zone="core"))
     assert render([family]) == b""
     assert render([family], openmetrics=True) == b"# EOF\n"
@@ -67,7 +67,7 @@ def test_a_counter_known_without_total_keeps_its_name_in_openmetrics() -> None:
     assert (parsed.samples[0].name, parsed.type) == ("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "unknown")
 
 
-def test_a_histogram_keeps_its_suffixes() -> None:
+def test_a_histogram_keeps_its_suffixed_series() -> None:
     family = Family("demo_seconds", "histogram", "Time.")
     for text, value in (('_bucket{le="1.0"}', 2), ('_bucket{le="+Inf"}', 3), ("_count", 3), ("_sum", 2.5)):
         family.add(value, text)

@@ -70,7 +70,7 @@ async def one_and_two(url: str, **how: Any) -> list[bytes]:
 
 
 @pytest.mark.parametrize("how", [{}, {"form": {"query": "up"}, "safe": True}], ids=["GET", "a POST that is safe"])
-def test_a_connection_that_the_server_closes_meanwhile_costs_no_answer(how: dict[str, Any]) -> None:
+def test_a_stale_connection_loses_no_request(how: dict[str, Any]) -> None:
     with Wire(closing_meanwhile) as wire:
         assert blocking(one_and_two(wire.url, **how)) == [b"ok", b"ok"]
         assert [request.split()[1] for request in wire.requests] == ["/one", "/two"]
@@ -83,7 +83,7 @@ def test_a_post_that_may_change_something_is_sent_once() -> None:
         assert [request.split()[1] for request in wire.requests] == ["/one"]
 
 
-def test_an_answer_has_its_place_status_and_body() -> None:
+def test_a_response_has_its_own_status_and_body() -> None:
     with Wire(answer(body=b"hello", status="404 Not Here")) as wire:
         assert fetched(wire.url, "/a?b=c") == Fetched(f"{wire.url}/a", 404, "Not Here", b"hello")
         assert wire.requests[0].startswith("GET /a?b=c HTTP/1.1\r\n")
@@ -243,7 +243,7 @@ def test_each_encoding_is_undone(encoding: str, body: bytes) -> None:
     ],
     ids=["no gzip", "cut off", "unknown", "twice"],
 )
-def test_what_cannot_be_undone_is_said(encoding: str, body: bytes, said: str) -> None:
+def test_an_undecodable_body_is_an_error(encoding: str, body: bytes, said: str) -> None:
     with Wire(answer(f"Content-Encoding: {encoding}", body=body)) as wire, pytest.raises(BadAnswer, match=said):
         fetched(wire.url)
 
@@ -262,14 +262,14 @@ def redirect(location: str, status: str = "302 Found") -> Script:
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
-def test_a_redirect_on_the_same_host_is_followed_with_what_lets_in(status: str) -> None:
+def test_a_redirect_on_the_same_host_keeps_its_credentials(status: str) -> None:
     with Wire(redirect("/new/", status)) as wire:
         assert fetched(wire.url, "/old", Access(secret="me:word")).body == b"moved"
     assert [one.split()[1] for one in wire.requests] == ["/old", "/new/"]
     assert all("Authorization: Basic bWU6d29yZA==" in one for one in wire.requests)
 
 
-def test_a_redirect_to_the_same_name_with_a_slash_keeps_what_was_asked() -> None:
+def test_a_redirect_that_adds_a_slash_keeps_the_query() -> None:
     with Wire(redirect("/old-list/")) as wire, pytest.raises(BadAnswer, match="redirects more than"):
         fetched(wire.url, "/old-list?start=0&count=500")
     assert wire.requests[1].split()[1] == "/old-list/?start=0&count=500"
@@ -317,7 +317,7 @@ def test_redirects_in_a_circle_end() -> None:
     ("secret", "header"),
     [("token-of-mine", "Bearer token-of-mine"), ("me:pass:word", "Basic bWU6cGFzczp3b3Jk"), ("", None)],
 )
-def test_a_secret_is_read_anew_for_every_fetch(tmp_path: Path, secret: str, header: str | None) -> None:
+def test_a_secret_is_read_again_for_every_fetch(tmp_path: Path, secret: str, header: str | None) -> None:
     file = tmp_path / "secret"
     file.write_text("before\n")
 
@@ -357,7 +357,7 @@ def test_a_user_in_the_address_is_sent_and_never_shown() -> None:
         "",
     ],
 )
-def test_an_address_that_is_none_is_an_error_without_its_secrets(url: str) -> None:
+def test_an_invalid_address_is_an_error_without_its_secrets(url: str) -> None:
     with pytest.raises(FetchError) as told:
         fetched(url)
     assert "hunter2" not in str(told.value)
@@ -371,7 +371,7 @@ def test_shown_is_an_address_without_secrets() -> None:
     assert shown("unix:///run/a.sock") == "unix:///run/a.sock"
 
 
-def test_nobody_there_and_a_missing_secret_are_told_apart(tmp_path: Path) -> None:
+def test_a_dead_host_and_a_missing_secret_have_different_reasons(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="no connection to"):
         fetched(f"http://127.0.0.1:{free_port()}")
     with pytest.raises(BadAnswer, match="none: No such file or directory"):
@@ -386,7 +386,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return authority(tmp_path_factory.mktemp("ca"))
 
 
-def test_a_ca_of_ones_own_is_trusted_where_a_setting_names_it(own: Authority) -> None:
+def test_a_private_ca_is_trusted_if_a_setting_names_it(own: Authority) -> None:
     with Wire(answer(body=b"safe"), own.server) as wire:
         assert fetched(wire.url, access=Access(ca_file=str(own.ca_file))).body == b"safe"
         with pytest.raises(BadAnswer, match="not trusted") as told:
@@ -394,9 +394,7 @@ def test_a_ca_of_ones_own_is_trusted_where_a_setting_names_it(own: Authority) ->
         assert "http.ca_file" in told.value.fix
 
 
-def test_a_ca_of_ones_own_is_trusted_where_the_environment_names_it(
-    own: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_private_ca_is_trusted_if_the_environment_names_it(own: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(own.ca_file))
     with Wire(answer(body=b"safe"), own.server) as wire:
         assert fetched(wire.url).body == b"safe"
@@ -452,7 +450,7 @@ def test_json_of_any_kind_is_decoded_or_told_quickly(body: bytes) -> None:
     assert time.process_time() - began < 1
 
 
-def test_a_fetch_leaves_the_loop_to_others() -> None:
+def test_a_fetch_does_not_block_the_event_loop() -> None:
     """Whatever trickles, bombs or hangs at the other end, a loop that waits for it goes on."""
     ticks = 0
 

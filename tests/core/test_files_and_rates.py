@@ -47,7 +47,7 @@ def test_a_kernel_file_that_has_gone_is_opened_anew_when_it_is_back(tmp_path: Pa
         assert file.read() == b"back"
 
 
-def test_a_rate_is_none_until_a_second_has_passed() -> None:
+def test_a_rate_is_unknown_until_a_second_has_passed() -> None:
     rate = Rate()
     assert rate.update(10.0, 100) is None
     assert rate.update(10.5, 150) is None
@@ -87,7 +87,7 @@ def test_a_rate_is_never_negative_and_never_above_the_steepest_step(steps: list[
         assert got is None or -1e-9 <= got <= steepest * (1 + 1e-9)
 
 
-def test_rates_of_keys_that_ended_are_forgotten() -> None:
+def test_rates_of_ended_keys_are_forgotten() -> None:
     rates = Rates()
     rates.update("a", 0, 0)
     rates.forget(keep=set())

@@ -15,7 +15,7 @@ from wattview.model.run_request import WrongField, run_request
     [(30, "30"), (25.0, "25"), (23.976, "24000/1001"), (23.98, "24000/1001"), (29.97, "30000/1001"),
      (59.94, "60000/1001"), (119.88, "120000/1001"), (12.5, "25/2"), (14.985, "15000/1001")],
 )  # fmt: skip
-def test_what_is_written_stands_for_the_exact_rate(written: float, exact: str) -> None:
+def test_a_written_frame_rate_means_the_exact_one(written: float, exact: str) -> None:
     assert rate_text(written) == exact
     assert exact_rate(written) == Fraction(exact)
 
@@ -38,11 +38,11 @@ def test_a_request_takes_fractions_and_decimals(written: object, fps: float) -> 
 @pytest.mark.parametrize(
     "written", ["1/0", "-25", "1e999999999", "nan", "", "0", "241", "1000/1", "½", True, None, [25]]
 )
-def test_what_is_no_frame_rate_is_refused(written: object) -> None:
+def test_an_invalid_frame_rate_is_refused(written: object) -> None:
     with pytest.raises(WrongField, match=r"scenarios\[0\]\.fps: expected frames per second"):
         run_request({"scenarios": [{"name": "a", "fps": written}]})
 
 
-def test_a_text_of_digits_without_end_is_no_rate() -> None:
+def test_an_endless_number_is_not_a_frame_rate() -> None:
     with pytest.raises(ValueError, match="not a frame rate"):
         written_rate("9" * 5000)

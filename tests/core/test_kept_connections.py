@@ -66,14 +66,14 @@ async def cancelled_at_any_moment(call, count: int = 150) -> None:  # type: igno
         await asyncio.wait([task])
 
 
-async def test_calls_of_a_daemon_that_are_cancelled_leave_no_connection(server: Server) -> None:
+async def test_cancelled_calls_leave_no_connection(server: Server) -> None:
     async with Client(server.url) as client:
         await cancelled_at_any_moment(client.runs)
         await server.left(0)
         assert await client.runs() == []
 
 
-async def test_fetches_that_are_cancelled_or_late_leave_no_connection_but_the_one_that_is_kept(server: Server) -> None:
+async def test_cancelled_and_late_fetches_leave_only_the_kept_connection(server: Server) -> None:
     async with Site(server.url) as site:
         await cancelled_at_any_moment(site.fetch)
         await server.left(1)
@@ -86,7 +86,7 @@ async def test_fetches_that_are_cancelled_or_late_leave_no_connection_but_the_on
     await server.left(0)
 
 
-async def test_a_request_that_is_cancelled_while_its_answer_is_closed_holds_up_no_later_one(server: Server) -> None:
+async def test_a_request_cancelled_while_closing_does_not_block_later_ones(server: Server) -> None:
     connections = KeptConnections(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), server.url.removeprefix("unix://"))
     async with httpx.AsyncClient(transport=connections, base_url="http://here", timeout=1.0) as client:
         for steps in range(12):

@@ -40,7 +40,7 @@ def ffmpeg(folder: Path, what: str) -> str:
     ],
     ids=("one line", "reports", "fields"),
 )
-async def test_progress_without_end_takes_no_memory(tmp_path: Path, what: str) -> None:
+async def test_endless_progress_output_takes_no_memory(tmp_path: Path, what: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     done = await execute([ffmpeg(tmp_path, what)])
     assert done.status == 0
@@ -53,7 +53,7 @@ async def test_progress_without_end_takes_no_memory(tmp_path: Path, what: str) -
     "child", ["time.sleep(60)", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: out.write(b'frame=9\\n')"],
     ids=("silent", "deaf and talkative"),
 )  # fmt: skip
-async def test_a_child_that_is_left_behind_holds_nothing_up(tmp_path: Path, child: str) -> None:
+async def test_a_surviving_child_does_not_delay_the_end(tmp_path: Path, child: str) -> None:
     code = f"pid = os.fork()\nif not pid:\n    open('pid', 'w').write(str(os.getpid()))\n    {child}"
     program = ffmpeg(tmp_path, code.replace("\nwhile", "\n    while").replace("'pid'", repr(str(tmp_path / "pid"))))
     began = time.monotonic()
@@ -63,7 +63,7 @@ async def test_a_child_that_is_left_behind_holds_nothing_up(tmp_path: Path, chil
     os.kill(int((tmp_path / "pid").read_text()), 9)
 
 
-def test_fields_that_no_block_ends_are_not_kept() -> None:
+def test_fields_of_an_unterminated_block_are_dropped() -> None:
     parser = ProgressParser()
     for number in range(3 * MAX_FIELDS):
         parser.feed(f"field_{number}=1")
@@ -71,7 +71,7 @@ def test_fields_that_no_block_ends_are_not_kept() -> None:
     assert parser.feed("progress=end") is not None
 
 
-async def test_after_a_command_ctrl_c_means_what_it_meant_before() -> None:
+async def test_ctrl_c_is_restored_after_a_command() -> None:
     """It ends the measurement in order; Python's own handler would break off whatever runs."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

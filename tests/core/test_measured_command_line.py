@@ -27,7 +27,7 @@ def test_no_secret_of_a_command_is_written_down(command: str, secret: str) -> No
     assert secret not in command_line.shown(shlex.split(command))
 
 
-def test_what_is_no_secret_stays_as_a_shell_would_take_it() -> None:
+def test_ordinary_arguments_are_quoted_as_in_a_shell() -> None:
     command = ["ffmpeg", "-i", "a film.mkv", "-c:v", "libx264", "-preset", "slow", "rtmp://localhost/app/stream"]
     assert command_line.shown(command[:-1]) == "ffmpeg -i 'a film.mkv' -c:v libx264 -preset slow"
     assert "rtmp://localhost/app/" in command_line.shown(command)
@@ -47,7 +47,7 @@ def test_ffmpeg_is_known_by_its_program(program: str, it_is: bool) -> None:
     [("nice -n 5 ffmpeg -i a", 3), ("taskset -c 0 /opt/ffmpeg-7/bin/ffmpeg -i a", 3), ("env A=b nice ffmpeg", 3),
      ("sh -c 'ffmpeg -i a'", None), ("ssh host ffmpeg -i a", None), ("cp ffmpeg b", None), ("nice make", None)],
 )  # fmt: skip
-def test_ffmpeg_is_known_behind_programs_that_start_it_unchanged(command: str, place: int | None) -> None:
+def test_ffmpeg_is_recognised_behind_wrapper_programs(command: str, place: int | None) -> None:
     words = shlex.split(command)
     assert command_line.ffmpeg_at(words) == place
     if place is not None:

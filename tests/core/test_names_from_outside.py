@@ -72,7 +72,7 @@ def hostile_runs(call: Call, state: Path) -> tuple[str, str]:
      "plot B --kind curves", f"show {HOSTILE[1].split()[0]}", "export --format csv",
      "export --format json", "export --format html"],
 )  # fmt: skip
-def test_results_say_nothing_that_a_terminal_obeys(hostile_runs: tuple[str, str], words: str) -> None:
+def test_results_output_holds_no_terminal_commands(hostile_runs: tuple[str, str], words: str) -> None:
     names = dict(zip("AB", hostile_runs, strict=True))
     said = coloured("results", *(names.get(word, word) for word in words.split()))
     assert said
@@ -81,7 +81,7 @@ def test_results_say_nothing_that_a_terminal_obeys(hostile_runs: tuple[str, str]
 
 @pytest.mark.parametrize("written", ["", "--json", "--junit FILE", "--markdown FILE"])
 @pytest.mark.parametrize("candidate", [LATER, "20260101_130000"])
-def test_a_gate_says_nothing_that_is_obeyed(
+def test_gate_output_holds_no_terminal_commands(
     hostile_runs: tuple[str, str], tmp_path: Path, candidate: str, written: str
 ) -> None:
     file = tmp_path / "said"
@@ -110,13 +110,13 @@ def hostile_daemon(call: Call) -> Iterator[ScriptedDaemon]:
 
 
 @pytest.mark.parametrize("words", ["doctor", "doctor --json", "results", "results show r", "results compare r r"])
-def test_what_a_daemon_tells_is_printed_safely(hostile_daemon: ScriptedDaemon, words: str) -> None:
+def test_the_daemons_answers_are_printed_safely(hostile_daemon: ScriptedDaemon, words: str) -> None:
     said = coloured(*words.split(), "--set", f"daemon.control_socket={hostile_daemon.socket}")
     assert "owned" in said
     assert obeyed(said) == []
 
 
-def test_check_repeats_nothing_that_is_obeyed(hostile_daemon: ScriptedDaemon, tmp_path: Path) -> None:
+def test_check_output_holds_no_terminal_commands(hostile_daemon: ScriptedDaemon, tmp_path: Path) -> None:
     web = tmp_path / "web.yml"
     web.write_text("basic_auth_users: {a: $2y$04$abcdefghijklmnopqrstuuSmzb3iUC6ZuBYdyGm9cbdBzXNDaKWyS}\n")
     settings = (f"daemon.control_socket={hostile_daemon.socket}", f"daemon.web_config_file={web}")
@@ -154,7 +154,7 @@ def test_a_run_is_followed_and_refused_safely(hostile_daemon: ScriptedDaemon) ->
      "http://user:secret@[", "http://\u202ea", "http://" + "a" * 70_000,  "https://:1", "http://.."],
 )  # fmt: skip
 @pytest.mark.parametrize("option", ["--url", "--prometheus"])
-def test_an_odd_address_is_one_line_and_status_2(call: Call, url: str, option: str) -> None:
+def test_an_invalid_url_is_one_line_and_status_2(call: Call, url: str, option: str) -> None:
     done = CliRunner().invoke(main, ["tui", option, url], color=True)
     assert done.exit_code == 2, done.output[:500]
     assert obeyed(done.output) == []
@@ -190,12 +190,12 @@ def test_a_table_of_results_is_safe_and_its_numbers_are_numbers(call: Call, stat
 
 
 @given(st.text())
-def test_what_is_said_holds_no_command_whatever_it_was(text: str) -> None:
+def test_any_message_is_free_of_terminal_commands(text: str) -> None:
     assert obeyed(clean(text)) == []
     assert json.loads(json_escaped(json.dumps([text], ensure_ascii=False))) == [text]
 
 
-def test_a_colour_in_a_name_is_not_ours(capsys: pytest.CaptureFixture[str]) -> None:
+def test_colour_markup_in_a_name_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     say(bad("\x1b[32mfine\x1b[0m"))
     assert capsys.readouterr().out.strip() == "·[32mfine·[0m"
 

@@ -44,7 +44,7 @@ async def asked(script: Script, seconds: float = 5.0) -> list[StoreSeries]:
             await store.close()
 
 
-async def test_a_label_may_be_called_anything_and_its_series_is_named_so_that_it_can_be_read() -> None:
+async def test_any_label_gives_a_readable_series_name() -> None:
     labels = {"__name__": "up", "service.name": "a", "größe": 'x"y', "host": "h", 'a"b\\': "c", "": "d", "1": "e"}
     [found] = await asked(saying(vector((labels, [1, "5"]))))
     assert found.points == [(1.0, 5.0)]
@@ -82,7 +82,7 @@ async def test_a_part_of_what_a_store_holds_is_no_answer(more: dict[str, Any], s
         [{"metric": {"__name__": "up"}, "value": [1, "NaN"]}],
     ],
 )
-async def test_what_is_no_number_is_no_point(result: Any) -> None:
+async def test_a_value_that_is_not_a_number_is_no_point(result: Any) -> None:
     """A native histogram has no value: https://prometheus.io/docs/prometheus/latest/querying/api/#native-histograms."""
     body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
     assert [one.points for one in await asked(saying(body))] == [[]] * len(result or ())
@@ -117,7 +117,7 @@ async def test_the_series_of_two_replicas_are_one(label: str) -> None:
     ],
     ids=["refused", "html", "empty", "no data", "no number", "numbers", "nested", "objects", "series", "binary"],
 )
-async def test_what_is_no_answer_is_told_in_a_line(body: bytes, status: str, said: str) -> None:
+async def test_a_malformed_answer_is_reported_in_a_line(body: bytes, status: str, said: str) -> None:
     began = time.process_time()
     with pytest.raises(StoreError, match=said) as told:
         await asked(saying(body, status))
@@ -157,7 +157,7 @@ async def test_no_answer_is_larger_or_takes_longer_than_allowed() -> None:
     assert time.monotonic() - began < 2
 
 
-async def test_a_range_of_more_steps_than_a_store_takes_is_asked_for_in_parts() -> None:
+async def test_a_long_range_is_queried_in_parts() -> None:
     def counting(request: str) -> Iterator[bytes]:
         yield from saying(matrix(({"__name__": "up"}, [[len(wire.requests), "1"]])))(request)
 

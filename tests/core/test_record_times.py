@@ -20,7 +20,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "m", "ten", "10 m", "-5m", "1d"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="such as 90s"):
         seconds_of(text)
 
@@ -30,12 +30,12 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     [("14:00", datetime(2026, 11, 30, 14)), ("20:00", datetime(2026, 11, 29, 20)),
      ("2026-11-28T20:00", datetime(2026, 11, 28, 20)), ("15:30:00", NOW)],
 )  # fmt: skip
-def test_a_time_of_day_is_the_last_one_that_is_over(text: str, moment: datetime) -> None:
+def test_a_time_of_day_means_its_last_past_occurrence(text: str, moment: datetime) -> None:
     assert moment_of(text, NOW) == moment.timestamp()
 
 
 @pytest.mark.parametrize("text", ["25:00", "evening", ""])
-def test_what_is_no_time_is_refused(text: str) -> None:
+def test_an_invalid_time_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="such as 20:00"):
         moment_of(text, NOW)
 

@@ -54,7 +54,7 @@ def test_every_field_has_words() -> None:
     assert fields == set(EXPECTED)
 
 
-def test_the_bounds_that_are_said_are_those_that_are_checked() -> None:
+def test_stated_bounds_are_the_checked_ones() -> None:
     for kind in (RunRequest, Scenario):
         for field in inspect.type_info(kind).fields:  # type: ignore[attr-defined]
             numeric = next((one for one in _parts(field.type) if isinstance(one, inspect.IntType | inspect.FloatType)),
@@ -105,11 +105,11 @@ def test_bit_rates_mean_what_ffmpeg_takes_them_for(text: str, bits: int) -> None
 
 
 @pytest.mark.parametrize("text", ["", "k", "2500K", "-1k", "1e6", "2500kb", " 1k", "٣k"])
-def test_what_is_no_bit_rate_is_refused(text: str) -> None:
+def test_an_invalid_bitrate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="bitrate"):
         bits_per_second(text)
 
 
 @given(st.integers(min_value=1, max_value=10**10))
-def test_a_bit_rate_is_written_in_one_way_that_is_read_as_the_same(bits: int) -> None:
+def test_a_bitrate_round_trips_through_its_text(bits: int) -> None:
     assert bits_per_second(bitrate_text(bits)) == bits

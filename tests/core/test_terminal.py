@@ -16,7 +16,7 @@ def shown(width: int | None = None) -> list[str]:
     return click.unstyle(term.coloured(term.table(HEADER, ROWS, right=frozenset({1, 2, 3}), width=width))).splitlines()
 
 
-def test_a_table_with_room_is_one() -> None:
+def test_a_wide_table_stays_one_table() -> None:
     assert shown() == [
         "SCENARIO   ENERGY     MEAN          COST",
         "baseline  150.2 J  30.04 W             —",

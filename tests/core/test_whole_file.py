@@ -8,7 +8,7 @@ from pathlib import Path
 from wattview import whole_file
 
 
-def test_those_who_look_for_leftovers_do_not_disturb_who_writes(tmp_path: Path) -> None:
+def test_the_cleanup_of_leftovers_does_not_disturb_writers(tmp_path: Path) -> None:
     ended = threading.Event()
 
     def look() -> None:

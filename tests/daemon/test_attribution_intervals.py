@@ -86,7 +86,7 @@ def between(*looks: Look) -> Interval:
     return found
 
 
-def test_an_interval_is_what_all_counters_counted_between_two_looks() -> None:
+def test_an_interval_is_what_all_counters_counted_between_two_samples() -> None:
     found = between(
         look(0, 1000, 100, container("web", 50.0), container("db", 7.0)),
         look(5, 1200, 110, container("web", 52.0), container("db", 7.0)),
@@ -96,7 +96,7 @@ def test_an_interval_is_what_all_counters_counted_between_two_looks() -> None:
     assert (found.time, found.utilisation) == (EPOCH + 5, 0.5)
 
 
-def test_counters_that_were_read_at_different_moments_are_compared_at_one() -> None:
+def test_counters_read_at_different_times_are_interpolated_to_one_time() -> None:
     # 40 W and 2 busy CPUs throughout, one of them the container's; each source is read at its own times
     def skewed(power_at: float, host_at: float, containers_at: float) -> Look:
         return Look(
@@ -111,22 +111,22 @@ def test_counters_that_were_read_at_different_moments_are_compared_at_one() -> N
     assert found.cpu_seconds[WEB] == pytest.approx(5.0)
 
 
-def test_what_a_container_had_used_before_it_was_known_is_not_charged_to_now() -> None:
+def test_use_before_a_container_was_known_is_not_charged_now() -> None:
     found = between(look(0, 0, 0), look(5, 100, 4, container("web", 90_000.0)))
     assert found.cpu_seconds == {WEB: 0.0}
 
 
-def test_a_container_that_began_since_the_last_look_is_charged_from_its_first_second() -> None:
+def test_a_new_container_is_charged_from_its_first_second() -> None:
     found = between(look(0, 0, 0), look(5, 100, 4, container("web", 3.0, started=2.0)))
     assert found.cpu_seconds == {WEB: pytest.approx(3.0)}
 
 
-def test_a_container_that_the_engine_told_of_late_is_charged_too() -> None:
+def test_a_container_that_the_engine_reports_late_is_charged_too() -> None:
     found = between(look(0, 0, 0), look(5, 100, 4, container("web", 3.0, started=-0.5)))
     assert found.cpu_seconds[WEB] == pytest.approx(3.0 * 5.0 / 5.5)
 
 
-def test_a_container_that_ended_between_two_looks_gets_its_last_seconds_once() -> None:
+def test_a_container_that_ended_between_two_samples_is_charged_its_last_seconds_once() -> None:
     intervals = Intervals()
     gone = (container("web", 13.0, ended=3.0),)
     intervals.next(look(0, 0, 0, container("web", 10.0)))
@@ -138,7 +138,7 @@ def test_a_container_that_ended_between_two_looks_gets_its_last_seconds_once() -
     assert after.cpu_seconds == {}
 
 
-def test_a_container_that_lived_between_two_looks_only_is_charged() -> None:
+def test_a_container_that_lived_between_two_samples_is_charged() -> None:
     found = between(look(0, 0, 0), look(5, 100, 5, ended=(container("web", 1.5, started=1.0, ended=3.0),)))
     assert found.cpu_seconds == {WEB: pytest.approx(1.5)}
 
@@ -151,12 +151,12 @@ def test_a_container_that_was_restarted_counts_from_0() -> None:
     assert found.cpu_seconds == {WEB: pytest.approx(2.0)}
 
 
-def test_a_counter_that_began_anew_by_itself_is_charged_what_it_shows() -> None:
+def test_a_counter_that_restarted_alone_is_charged_what_it_shows() -> None:
     found = between(look(0, 0, 0, container("web", 500.0)), look(5, 100, 5, container("web", 2.0)))
     assert found.cpu_seconds == {WEB: pytest.approx(2.0)}
 
 
-def test_a_container_of_the_name_of_one_that_ended_shares_its_account() -> None:
+def test_a_container_that_reuses_a_name_continues_its_counter() -> None:
     new = Container(
         id="other", name="web", image="", cgroup="", started=EPOCH + 4, cpu_seconds_total=0.5
     )  # fmt: skip
@@ -166,7 +166,7 @@ def test_a_container_of_the_name_of_one_that_ended_shares_its_account() -> None:
     assert found.cpu_seconds == {WEB: pytest.approx(1.5)}
 
 
-def test_what_was_used_while_containers_could_not_be_read_is_not_charged_to_one_interval() -> None:
+def test_use_during_an_outage_is_not_charged_to_one_interval() -> None:
     intervals = Intervals()
     intervals.next(look(0, 0, 0, container("web", 0.0)))
     blind = [
@@ -178,7 +178,7 @@ def test_what_was_used_while_containers_could_not_be_read_is_not_charged_to_one_
     assert found.cpu_seconds == {WEB: pytest.approx(5.0)}
 
 
-def test_a_source_that_lags_is_waited_for() -> None:
+def test_a_lagging_source_is_waited_for() -> None:
     intervals = Intervals()
     intervals.next(look(0, 0, 0, container("web", 0.0)))
     old = Look(power=power(5, 200), host=host(5, 10), containers=containers(0, container("web", 0.0)))
@@ -188,7 +188,7 @@ def test_a_source_that_lags_is_waited_for() -> None:
     assert (found.seconds, found.cpu_seconds) == (6.0, {WEB: pytest.approx(6.0)})
 
 
-def test_looks_within_a_second_are_one_interval() -> None:
+def test_samples_within_a_second_are_one_interval() -> None:
     intervals = Intervals()
     assert [intervals.next(look(at, 40 * at, at)) is not None for at in (0.0, 0.5, 0.8, 1.2)] == [False] * 3 + [True]
 
@@ -202,7 +202,7 @@ AFTER_SLEEP = replace(power(5, 9e9), time=EPOCH + 3600)
     [power(5, 200, source="hwmon"), power(5, 50), power(5, None), power(5, 200, zones=(PSYS,)), AFTER_SLEEP],
     ids=["another source", "a counter that began anew", "no host figure", "another sum", "a machine that slept"],
 )
-def test_counters_of_before_say_nothing_about_now_and_a_new_interval_begins(changed: PowerReading) -> None:
+def test_old_counters_are_dropped_and_a_new_interval_starts(changed: PowerReading) -> None:
     def later(seconds: float) -> Look:
         joules = (changed.host_joules_total or 0.0) + 10 * seconds
         moved = replace(
@@ -241,7 +241,7 @@ def test_an_encoder_counts_from_its_start_and_until_it_was_last_seen() -> None:
     assert ended.cpu_seconds == {}
 
 
-def test_a_pid_that_was_used_again_is_another_process() -> None:
+def test_a_reused_pid_is_another_process() -> None:
     found = between(
         look(0, 0, 0, encoders={("s1", 77): CpuTime(50.0, BOOT - 60)}),
         look(5, 100, 8, encoders={("s1", 77): CpuTime(1.0, BOOT + 3)}),
@@ -254,7 +254,7 @@ def watched(part: Part | None = None, **seconds: float) -> dict[int, WatchedProc
     return {8: WatchedProcess({int(pid[1:]): CpuTime(used, BOOT - 500) for pid, used in seconds.items()}, part)}
 
 
-def test_a_watched_process_is_no_part_and_has_the_time_of_those_that_work_for_it() -> None:
+def test_a_watched_process_includes_the_time_of_its_helpers() -> None:
     found = between(
         look(0, 0, 0, container("web", 0), processes=watched(WEB, p8=100.0, p9=50.0)),
         look(5, 100, 8, container("web", 4), processes=watched(WEB, p8=101.0, p9=52.0)),
@@ -274,7 +274,7 @@ def test_what_a_process_used_before_it_was_first_watched_is_not_known() -> None:
     assert second.processes == {8: ProcessUse(pytest.approx(4.0))}
 
 
-def test_a_watched_process_that_begins_in_an_interval_has_all_that_it_used() -> None:
+def test_a_watched_process_that_starts_in_an_interval_gets_all_it_used() -> None:
     begun = {8: WatchedProcess({8: CpuTime(2.0, BOOT + 2)})}
     found = between(look(0, 0, 0), look(5, 100, 8, processes=begun))
     assert found.processes == {8: ProcessUse(pytest.approx(2.0))}
@@ -360,7 +360,7 @@ def test_an_interval_with_a_gpu_that_is_lost_has_no_energy() -> None:
 
 
 @pytest.mark.parametrize(("vendor", "source"), [("amd", "hwmon"), ("nvidia", "battery"), ("nvidia", "hwmon")])
-def test_a_gpu_that_the_hosts_meter_may_hold_already_is_not_added(vendor: str, source: PowerSource) -> None:
+def test_a_gpu_that_the_hosts_meter_may_include_is_not_added(vendor: str, source: PowerSource) -> None:
     def at(moment: float) -> Look:
         return Look(
             power=power(moment, 40 * moment, source=source), host=host(moment, moment),

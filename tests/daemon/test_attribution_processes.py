@@ -38,31 +38,31 @@ def process(root: Path, pid: int, comm: str, *, inner: int | None = None, contai
     tree.write(root / str(pid), {"comm": f"{comm}\n", "status": f"Name:\t{comm}\nNSpid:\t{pids}\n"})
 
 
-def test_a_server_of_this_host_is_the_process_of_that_pid(tmp_path: Path) -> None:
+def test_a_local_server_is_the_process_with_the_reported_pid(tmp_path: Path) -> None:
     process(tmp_path, 800, "nginx")
     process(tmp_path, 801, "nginx")
     assert find_server(str(tmp_path), LOCAL, server(801), [OTHER]) == Server(pid=801)
 
 
-def test_a_pid_that_is_meant_inside_of_a_container_is_found_there(tmp_path: Path) -> None:
+def test_a_pid_of_a_containers_namespace_is_found_there(tmp_path: Path) -> None:
     process(tmp_path, 7, "rcu_gp")
     process(tmp_path, 4242, "nginx", inner=7, container=tree.ID)
     assert find_server(str(tmp_path), LOCAL, server(7), [OTHER, MEDIA]) == Server(container=tree.ID)
 
 
-def test_two_indistinguishable_servers_give_no_answer(tmp_path: Path) -> None:
+def test_indistinguishable_servers_are_not_guessed(tmp_path: Path) -> None:
     process(tmp_path, 4242, "nginx", inner=7, container=tree.ID)
     process(tmp_path, 4343, "nginx", inner=7, container=tree.OTHER_ID)
     assert find_server(str(tmp_path), LOCAL, server(7), [OTHER, MEDIA]) is None
 
 
-def test_workers_that_share_a_container_are_that_container(tmp_path: Path) -> None:
+def test_workers_in_one_container_are_that_container(tmp_path: Path) -> None:
     for pid in (4242, 4243, 4244):
         process(tmp_path, pid, "nginx", inner=pid - 4240, container=tree.ID)
     assert find_server(str(tmp_path), LOCAL, server(None), [MEDIA]) == Server(container=tree.ID)
 
 
-def test_a_server_that_tells_no_pid_is_known_by_its_program(tmp_path: Path) -> None:
+def test_a_server_without_a_pid_is_found_by_its_program(tmp_path: Path) -> None:
     process(tmp_path, 800, "nginx")
     process(tmp_path, 900, "mediamtx")
     assert find_server(str(tmp_path), LOCAL, server(None, "mediamtx 1.9.0"), []) == Server(pid=900)

@@ -308,7 +308,7 @@ async def test_a_container_that_begins_later_is_charged_from_its_start(bench: Ca
     assert one.attributor._accounts.marginal.ledger.by_container["late"] == pytest.approx(truth, rel=0.05)
 
 
-async def test_a_server_whose_curve_is_bent_is_still_near_the_truth(bench: Callable[..., Bench]) -> None:
+async def test_a_nonlinear_power_curve_is_fitted_closely(bench: Callable[..., Bench]) -> None:
     def bent(busy: float) -> float:
         return IDLE_WATTS + 44 * (busy / CPUS) ** 0.8
 
@@ -317,7 +317,7 @@ async def test_a_server_whose_curve_is_bent_is_still_near_the_truth(bench: Calla
     assert uses[-1].idle_watts == pytest.approx(IDLE_WATTS, rel=0.05)
 
 
-async def test_a_runs_idle_window_teaches_at_once(bench: Callable[..., Bench]) -> None:
+async def test_a_baseline_sets_idle_power_at_once(bench: Callable[..., Bench]) -> None:
     one = bench([SYSTEM])
     one.run = Run(
         id="r", state="running", scenarios=[Scenario(name="idle", type="baseline")], started=0.0,
@@ -377,7 +377,7 @@ async def test_on_a_machine_that_never_rests_every_share_is_known_and_includes_i
     assert "includes_idle=" not in text
 
 
-async def test_both_accounts_give_every_watt_to_somebody(bench: Callable[..., Bench]) -> None:
+async def test_both_accounts_divide_every_watt(bench: Callable[..., Bench]) -> None:
     one = bench([WEB, ENCODE, SYSTEM])
     uses = [use async for use in one.live(700)]
     marginal, shared = one.attributor.power_use("marginal"), one.attributor.power_use("attributional")
@@ -405,7 +405,7 @@ async def test_both_accounts_give_every_watt_to_somebody(bench: Callable[..., Be
     assert 'wattview_container_attributional_power_watts{name="web"}' in text
 
 
-async def test_idle_power_that_is_set_stands_from_the_first_interval_on(bench: Callable[..., Bench]) -> None:
+async def test_a_configured_idle_power_applies_from_the_first_interval(bench: Callable[..., Bench]) -> None:
     one = bench([Job("web", cgroup_tree.ID, steady(0.5))])
     one.attributor._config = replace(
         one.attributor._config, power=replace(one.attributor._config.power, idle_watts=IDLE_WATTS)
@@ -415,7 +415,7 @@ async def test_idle_power_that_is_set_stands_from_the_first_interval_on(bench: C
     assert uses[-1].containers_watts == pytest.approx(0.5 * WATTS_PER_CPU, rel=0.05)
 
 
-async def test_idle_power_of_an_estimate_is_what_it_is_made_of(bench: Callable[..., Bench]) -> None:
+async def test_idle_power_of_an_estimate_is_its_own_idle_term(bench: Callable[..., Bench]) -> None:
     """Nothing is learnt: the machine is busy all the time, and its idle part is known to the watt."""
     one = bench([Job("web", cgroup_tree.ID, steady(2.0))])
     estimate = EstimatedEnergy(one.attributor._config.paths.procfs, 6.25, 17.25)
@@ -449,7 +449,7 @@ async def test_setting_the_wall_clock_does_not_change_the_learnt_idle_power(
     assert later[-1].idle_watts == pytest.approx(uses[-1].idle_watts, rel=0.01)
 
 
-async def test_what_was_learnt_is_there_after_a_restart_and_for_that_source_alone(
+async def test_learned_idle_power_survives_a_restart_for_its_source(
     bench: Callable[..., Bench],
 ) -> None:
     one = bench([WEB, ENCODE, SYSTEM])
@@ -463,7 +463,7 @@ async def test_what_was_learnt_is_there_after_a_restart_and_for_that_source_alon
     assert again._memory.of("estimated") == IdleModel()
 
 
-async def test_a_memory_that_cannot_be_read_is_learnt_anew(bench: Callable[..., Bench]) -> None:
+async def test_an_unreadable_idle_memory_is_learned_again(bench: Callable[..., Bench]) -> None:
     one = bench([SYSTEM])
     path = Path(one.attributor._config.paths.state) / "idle.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -537,7 +537,7 @@ async def test_a_container_on_a_gpu_has_the_gpus_watts_above_what_it_draws_at_re
     assert uses[-1].watts > 270
 
 
-async def test_shares_that_are_old_are_not_shown_as_those_of_now(bench: Callable[..., Bench]) -> None:
+async def test_stale_shares_are_not_shown_as_current(bench: Callable[..., Bench]) -> None:
     one = bench([WEB, ENCODE, SYSTEM])
     async for _ in one.live(750):
         pass

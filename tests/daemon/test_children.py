@@ -46,7 +46,7 @@ WRAPPERS = {
 
 
 @pytest.mark.parametrize("text", WRAPPERS.values(), ids=WRAPPERS)
-async def test_what_a_child_has_started_ends_with_it(tmp_path: Path, text: str) -> None:
+async def test_descendants_of_a_child_end_with_it(tmp_path: Path, text: str) -> None:
     pid_file = tmp_path / "pid"
     program = script(tmp_path / "wrapper", text.format(pid=pid_file))
     process = await children.spawn([program], stdout=PIPE)
@@ -123,9 +123,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("text", ["sleep 600 & echo $! > $0; wait", "setsid sleep 600 & echo $! > $0; wait"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-async def test_a_killed_daemon_takes_its_childrens_children_along(
-    tmp_path: Path, number: signal.Signals, text: str
-) -> None:
+async def test_grandchildren_end_with_a_killed_daemon(tmp_path: Path, number: signal.Signals, text: str) -> None:
     pid_file = tmp_path / "pid"
     daemon = await asyncio.create_subprocess_exec(sys.executable, "-c", DAEMON, str(pid_file), text)
     pid = await pid_in(pid_file)
@@ -144,7 +142,7 @@ async def test_a_line_of_any_length_is_read(tmp_path: Path) -> None:
     assert max(len(line) for line in lines) <= children.LINE_BYTES
 
 
-async def test_a_child_that_never_stops_talking_fills_no_disk(tmp_path: Path) -> None:
+async def test_endless_output_of_a_child_does_not_fill_the_disk(tmp_path: Path) -> None:
     """64 MB on standard error: the command, the beginning and the last words stay."""
     text = "import sys\nfor n in range(640_000): sys.stderr.write(f'{n:099d}\\n')\nsys.stderr.write('the last word\\n')"
     log = ChildLog(tmp_path / "a.log", "# the command", "0000639999")
@@ -168,7 +166,7 @@ async def test_a_disk_that_is_full_does_not_stop_a_child() -> None:
     assert await children.stop(process) == 0
 
 
-async def test_a_command_that_talks_for_ever_or_is_silent_is_ended() -> None:
+async def test_a_command_that_never_stops_printing_or_hangs_is_ended() -> None:
     before = time.monotonic()
     status, said = await children.output(["yes"], seconds=1.0)
     assert status == -1

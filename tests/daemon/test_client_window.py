@@ -56,7 +56,7 @@ async def test_a_client_that_has_died_ends_every_wait(turn: str, monkeypatch: py
         await asyncio.wait_for(waits[turn](), 5.0)
 
 
-async def test_a_window_is_closed_after_its_longest_time() -> None:
+async def test_a_window_closes_after_its_maximum_length() -> None:
     assert await ClientWindow().hold(looked, 0.01, 0.05) is False
 
 
@@ -96,7 +96,7 @@ def test_a_command_is_measured_between_two_calls(tmp_path: Path) -> None:
     assert one["per_execution"]["machine_joules"] == pytest.approx(one["energy_joules"])
 
 
-async def test_a_recording_of_the_past_is_a_run_that_every_reader_takes(tmp_path: Path) -> None:
+async def test_a_recording_of_the_past_is_a_run_like_any_other(tmp_path: Path) -> None:
     """Of a whole day too; what is longer is refused, as no scenario may be."""
     now = time.time()
     with running_daemon(tmp_path) as daemon:
@@ -115,7 +115,7 @@ async def test_a_recording_of_the_past_is_a_run_that_every_reader_takes(tmp_path
     assert stored.finished[0].name == "day"
 
 
-async def test_a_clock_that_is_set_back_holds_up_no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_setting_the_clock_back_does_not_interrupt_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "LATE_SECONDS", 0.2)
     end = time.time()
     monkeypatch.setattr(time, "time", lambda: end - 3600.0)

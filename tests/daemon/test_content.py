@@ -59,7 +59,7 @@ def luma_of(folder: Path, *source: str) -> bytes:
 
 
 @pytest.mark.parametrize("program", [FFMPEG, vmaf_ffmpeg()], ids=["Debian's", "the newest"])
-async def test_si_and_ti_of_a_test_picture_are_those_of_the_book(tmp_path: Path, program: str) -> None:
+async def test_si_and_ti_of_a_test_pattern_match_p910(tmp_path: Path, program: str) -> None:
     found = await content_of(Capabilities(), program, SCENE, None)
     assert isinstance(found, ContentComplexity)
     run(program, "-v", "error", "-y", "-f", "lavfi", "-i", "mandelbrot=size=64x48:rate=25", "-t", "0.4", "-vf",
@@ -88,7 +88,7 @@ async def test_a_film_has_the_same_si_and_ti_in_eight_bits_and_in_ten(tmp_path: 
     assert found.temporal_information == pytest.approx(max(temporal), rel=0.02)
 
 
-async def test_a_still_has_no_temporal_information_and_a_single_picture_has_none_known(tmp_path: Path) -> None:
+async def test_a_still_has_ti_0_and_a_single_picture_unknown_ti(tmp_path: Path) -> None:
     still = await content_of(Capabilities(), FFMPEG, replace(SCENE, source="smptebars"), None)
     assert isinstance(still, ContentComplexity)
     assert (still.temporal_information, still.temporal_information_mean) == (0.0, 0.0)
@@ -99,9 +99,7 @@ async def test_a_still_has_no_temporal_information_and_a_single_picture_has_none
     assert complexity("lavfi.siti.si=nan\n") is None
 
 
-async def test_a_source_is_looked_at_once_until_its_file_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_source_film_is_probed_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     real = children.output
 

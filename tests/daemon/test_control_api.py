@@ -67,7 +67,7 @@ def test_the_snapshot_is_whole_and_says_why_a_source_is_missing(daemon: DaemonPr
     assert states["streams"].fix
 
 
-async def test_live_gives_snapshots_that_go_on(daemon: DaemonProcess) -> None:
+async def test_live_sends_continuous_snapshots(daemon: DaemonProcess) -> None:
     async with Client(f"unix://{daemon.socket}") as client:
         times = []
         async for snapshot in client.live(0.1):
@@ -110,7 +110,7 @@ async def test_history_gives_what_was_recorded(daemon: DaemonProcess) -> None:
         assert values[0] > 0
 
 
-async def test_calls_that_ask_for_nonsense_name_the_field(daemon: DaemonProcess) -> None:
+async def test_an_invalid_call_names_the_field(daemon: DaemonProcess) -> None:
     async with Client(f"unix://{daemon.socket}") as client:
         with pytest.raises(CallRefused) as caught:
             await client.history("no series{", 0, 1)
@@ -141,7 +141,7 @@ async def test_calls_that_ask_for_nonsense_name_the_field(daemon: DaemonProcess)
         (b"\xff", 400, ""),
     ],
 )
-def test_a_run_that_is_wrong_is_refused_before_anything_starts(
+def test_an_invalid_run_is_refused_before_anything_starts(
     daemon: DaemonProcess, body: bytes, status: int, field: str
 ) -> None:
     answer = daemon.api.post("/api/v1/runs", content=body)
@@ -256,7 +256,7 @@ def _dicts(value: object) -> Iterator[dict[str, object]]:
             yield from _dicts(inner)
 
 
-async def test_no_daemon_is_said_with_the_way_out(tmp_path: Path) -> None:
+async def test_a_missing_daemon_is_reported_with_its_fix(tmp_path: Path) -> None:
     async with Client(f"unix://{tmp_path}/none.sock") as client:
         with pytest.raises(DaemonUnreachable, match="start one with: wattview up"):
             await client.snapshot()
@@ -275,7 +275,7 @@ def test_the_doctor_says_why_there_is_no_media_server(tmp_path: Path) -> None:
 # the past
 
 
-def test_a_snapshot_of_a_moment_is_what_was_recorded_then(daemon: DaemonProcess) -> None:
+def test_a_past_snapshot_is_what_was_recorded_then(daemon: DaemonProcess) -> None:
     deadline = time.monotonic() + 30
     while (answer := daemon.api.get("/api/v1/snapshot", params={"time": repr(time.time())})).status_code == 404:
         assert time.monotonic() < deadline, answer.text
@@ -287,7 +287,7 @@ def test_a_snapshot_of_a_moment_is_what_was_recorded_then(daemon: DaemonProcess)
     assert daemon.snapshot().recorded is None
 
 
-def test_a_moment_out_of_reach_is_refused_with_the_reach(daemon: DaemonProcess) -> None:
+def test_a_time_outside_the_history_is_refused_with_its_range(daemon: DaemonProcess) -> None:
     answer = daemon.api.get("/api/v1/snapshot", params={"time": "5"})
     assert answer.status_code == 404
     assert answer.json()["field"] == "time"

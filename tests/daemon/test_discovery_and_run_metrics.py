@@ -65,7 +65,7 @@ def test_targets_are_at_the_address_that_the_asker_used(daemon: DaemonProcess) -
     assert {group["labels"]["host"] for group in groups} == {host.hostname}
 
 
-def test_other_exporters_have_no_discovery(daemon: DaemonProcess) -> None:
+def test_only_the_health_exporter_has_discovery(daemon: DaemonProcess) -> None:
     url = daemon.exporters()["rapl-exporter"].url
     assert httpx.get(f"{url}/discovery", trust_env=False).status_code == 404
 
@@ -122,7 +122,7 @@ def test_the_price_is_that_of_the_hour() -> None:
     assert sample(price_families(cost, midnight), "wattview_price_energy_per_kwh") == {'{currency="USD"}': 0.08}
 
 
-def test_promtool_has_nothing_to_say_about_these_names(tmp_path: Path) -> None:
+def test_promtool_accepts_these_names(tmp_path: Path) -> None:
     running = a_run("running", [EncoderStatus(stream="wv_1", speed=1.0, fps=30, dropped_frames=0)])
     text = render([*run_families([running]), *price_families(Cost(budget_per_hour=1, carbon_g_per_kwh=400), 0.0)])
     said = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)

@@ -36,9 +36,7 @@ def test_what_the_daemon_logs_is_an_event_about_the_part_that_logs_it(events: Ev
     assert lines(events) == [("warning", "media server", "port 1935 is taken"), ("info", "daemon", "ready")]
 
 
-def test_an_event_about_one_thing_names_it_and_is_a_log_line_too(
-    events: EventLog, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_event_names_its_subject_and_is_logged_too(events: EventLog, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "wattview.events")
     tell("error", "source power", "broken: it answers %s nonsense", alert=True)
     (event,) = events.after()
@@ -67,7 +65,7 @@ def test_the_events_of_the_next_daemon_are_newer_than_those_of_the_last(events: 
     assert later.after(events.after()[0].id)[-1].text == "second"
 
 
-def test_threads_that_tell_while_somebody_asks_lose_nothing(events: EventLog) -> None:
+def test_concurrent_writers_lose_nothing_while_read(events: EventLog) -> None:
     threads = [threading.Thread(target=lambda: [tell("info", "power", "x") for _ in range(200)]) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -76,7 +74,7 @@ def test_threads_that_tell_while_somebody_asks_lose_nothing(events: EventLog) ->
     assert len({event.id for event in events.after()}) == 800
 
 
-def test_no_text_is_endless(events: EventLog) -> None:
+def test_no_text_is_unbounded(events: EventLog) -> None:
     tell("info", "power", "x" * 10_000)
     assert len(events.after()[0].text) == MAX_TEXT
 
@@ -115,12 +113,12 @@ def wait_for(daemon: DaemonProcess, about: str, text: str, after: int = 0) -> Ev
     raise AssertionError(f"no event about {about!r} with {text!r}: {told(daemon, after)}")
 
 
-def test_events_from_before_the_first_client_are_in_the_log(daemon: DaemonProcess) -> None:
+def test_events_before_the_first_client_are_in_the_log(daemon: DaemonProcess) -> None:
     assert wait_for(daemon, "source containers", "absent").level == "info"
     assert wait_for(daemon, "daemon", "ready").level == "info"
 
 
-def test_power_over_its_budget_is_an_alert_without_any_client(daemon: DaemonProcess) -> None:
+def test_power_over_budget_alerts_without_any_client(daemon: DaemonProcess) -> None:
     event = wait_for(daemon, "power", "over the budget of 0.001 W")
     assert (event.level, event.alert) == ("warning", True)
 
@@ -161,7 +159,7 @@ def test_no_secret_is_told_and_the_settings_level_is_that_of_the_log_file_only(d
     assert "INFO" not in daemon.log
 
 
-def test_an_id_that_is_none_is_refused(daemon: DaemonProcess) -> None:
+def test_an_invalid_id_is_refused(daemon: DaemonProcess) -> None:
     answer = daemon.api.get("/api/v1/events", params={"after": "yesterday"})
     assert answer.status_code == 422
     assert answer.json()["field"] == "after"

@@ -43,7 +43,7 @@ def test_all_ten_exporters_answer(health: dict[str, ExporterHealth]) -> None:
     assert [one.exporter for one in health.values() if not one.reachable] == []
 
 
-def test_the_checker_says_of_itself_what_the_daemon_says_of_it(daemon: DaemonProcess) -> None:
+def test_the_checker_reports_its_own_health_as_the_daemon_does(daemon: DaemonProcess) -> None:
     checker = daemon.exporters()["exporter-health-checker"]
     text = httpx.get(f"{checker.url}/metrics", trust_env=False, timeout=30).text
     assert (checker.healthy, checker.has_data) == (True, True)
@@ -54,7 +54,7 @@ def test_the_checker_says_of_itself_what_the_daemon_says_of_it(daemon: DaemonPro
     assert checker.sample_count == sum(not line.startswith("#") for line in text.splitlines())
 
 
-def test_check_finds_every_exporter_of_a_daemon_that_picked_its_ports(daemon: DaemonProcess) -> None:
+def test_check_finds_every_exporter_on_automatic_ports(daemon: DaemonProcess) -> None:
     command = [sys.executable, "-m", "wattview", "check", "--json", *daemon.arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert {one["exporter"]: one["healthy"] for one in json.loads(result.stdout)} == dict.fromkeys(
@@ -63,7 +63,7 @@ def test_check_finds_every_exporter_of_a_daemon_that_picked_its_ports(daemon: Da
     assert result.returncode == 0
 
 
-def test_an_exporter_without_its_source_is_well_and_says_why_it_has_no_data(health: dict[str, ExporterHealth]) -> None:
+def test_an_exporter_without_its_source_is_healthy_and_says_why(health: dict[str, ExporterHealth]) -> None:
     docker = health["docker-stats-exporter"]
     assert (docker.healthy, docker.has_data) == (True, False)
     assert "absent" in docker.reason
@@ -92,7 +92,7 @@ def test_no_series_stands_twice(health: dict[str, ExporterHealth], name: str) ->
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_promtool_has_nothing_to_say_about_our_own_names(health: dict[str, ExporterHealth], name: str) -> None:
+def test_promtool_accepts_our_own_names(health: dict[str, ExporterHealth], name: str) -> None:
     promtool = shutil.which("promtool")
     assert promtool, "promtool is not installed; run: make test"
     text = httpx.get(f"{health[name].url}/metrics", trust_env=False, timeout=30).text
@@ -107,7 +107,7 @@ def test_an_absent_source_has_no_sample_rather_than_a_zero(daemon: DaemonProcess
     assert [line for line in text.splitlines() if line.startswith("docker_")] == []
 
 
-def test_every_probe_shows_on_9500_once_it_was_asked(daemon: DaemonProcess) -> None:
+def test_every_probe_that_was_read_is_shown_on_9500(daemon: DaemonProcess) -> None:
     daemon.snapshot()
     text = daemon.metrics("rapl-exporter")
     for probe in ("power", "host", "containers", "node", "streams", "gpu"):
@@ -159,7 +159,7 @@ def test_the_control_api_is_not_on_an_exporters_port(health: dict[str, ExporterH
         assert httpx.get(f"{one.url}/api/v1/snapshot", trust_env=False).status_code == 404
 
 
-def test_a_port_that_is_taken_costs_that_exporter_and_nothing_else(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_taken_port_affects_only_that_exporter(tmp_path_factory: pytest.TempPathFactory) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

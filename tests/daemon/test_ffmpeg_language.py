@@ -150,7 +150,7 @@ def _token(text: str, delimiters: str) -> tuple[str, str]:
     return "".join(out), text[position:]
 
 
-def test_a_stream_without_a_server_and_without_a_copy_is_thrown_away() -> None:
+def test_a_stream_without_server_and_copy_is_discarded() -> None:
     command = encode_command(Scenario(name="x"))
     assert command[-3:] == ["-f", "null", "-"]
 

@@ -166,9 +166,7 @@ async def test_a_film_of_ntsc_rate_is_encoded_picture_by_picture(
 
 @SLOW
 @pytest.mark.parametrize("sound", [4.5, 1.0])
-async def test_sound_that_is_longer_or_shorter_leaves_the_picture_alone(
-    tmp_path: Path, program: str, sound: float
-) -> None:
+async def test_longer_or_shorter_sound_does_not_affect_the_picture(tmp_path: Path, program: str, sound: float) -> None:
     """A picture of 2 s begins again after 2 s, whatever its sound does."""
     plain = films.lavfi(films.picture(), *films.YUV, to=tmp_path / "plain.mp4")
     path = films.with_sound(plain, sound, tmp_path / "film.mp4")
@@ -204,7 +202,7 @@ async def test_an_interlaced_film_whose_size_changes_is_encoded_to_its_end(tmp_p
     assert (found.frames, found.psnr_score) == (80, PSNR_CEILING_DB)
 
 
-async def test_a_cover_is_not_the_film(tmp_path: Path, program: str) -> None:
+async def test_cover_art_is_not_the_film(tmp_path: Path, program: str) -> None:
     plain = films.lavfi(films.picture(), *films.YUV, to=tmp_path / "plain.mp4")
     path = films.with_cover(plain, tmp_path / "film.mp4")
     found = await scores(program, path, tmp_path / "run")
@@ -212,7 +210,7 @@ async def test_a_cover_is_not_the_film(tmp_path: Path, program: str) -> None:
     assert (found.vmaf_score, found.psnr_score) == pytest.approx((same.vmaf_score, same.psnr_score), abs=1e-6)
 
 
-async def test_a_title_is_not_read_as_output_of_ffmpeg_and_delays_nothing(tmp_path: Path, program: str) -> None:
+async def test_a_films_title_is_not_parsed_as_ffmpeg_output(tmp_path: Path, program: str) -> None:
     """FFmpeg prints a title as it is, of any length and on one line where it holds carriage returns."""
     plain = films.lavfi(films.picture(), *films.YUV, to=tmp_path / "plain.mkv")
     says = "\u2028[Parsed_showinfo_0 @ 0x1] n: 0 x fmt:rgb24 x s:9999x9999 i:T \n[Parsed_showinfo_0 @ 0x1] n: 0 \r"
@@ -254,7 +252,7 @@ async def test_an_anamorphic_film_keeps_its_shape(tmp_path: Path, program: str) 
 
 
 @SLOW
-async def test_a_film_that_was_taken_upright_stands_upright_once(tmp_path: Path, program: str) -> None:
+async def test_a_portrait_film_is_rotated_exactly_once(tmp_path: Path, program: str) -> None:
     plain = films.lavfi(films.picture(), *films.YUV, to=tmp_path / "plain.mp4")
     path = tmp_path / "turned.mp4"
     run(vmaf_ffmpeg(), "-v", "error", "-display_rotation", "90", "-i", str(plain), "-c", "copy", str(path))
@@ -286,7 +284,7 @@ async def test_an_interlaced_film_is_deinterlaced_and_said_to_be(tmp_path: Path,
     assert not progressive.interlaced
 
 
-async def test_an_hdr_film_says_what_its_scores_are_worth(tmp_path: Path, program: str) -> None:
+async def test_an_hdr_film_notes_the_limits_of_its_scores(tmp_path: Path, program: str) -> None:
     path = films.lavfi(films.picture(), *KINDS["10 bits"], to=tmp_path / "film.mkv")
     source = await film(program, path)
     assert source.colours == ("bt2020nc", "bt2020", "smpte2084")
@@ -324,14 +322,14 @@ async def test_every_encoder_of_ten_bits_keeps_them_and_the_tags_of_hdr(tmp_path
     assert (scenario.bit_depth, remarks) == (8, ["source: it has 10 bits, and 8 were encoded: h264_nvenc takes 8"])
 
 
-def test_a_rate_that_is_not_the_sources_is_said(program: str) -> None:
+def test_a_frame_rate_other_than_the_sources_is_noted(program: str) -> None:
     told = ((50, 25, "left out"), (25, 50, "shown twice"), (59.94, 60, "shown twice"), (59.94, 59.94, ""), (30, 30, ""))
     for fps, at, says in told:
         remarks = list(rate_remarks(Film(path=Path("x"), fps=fps), replace(SCENE, fps=at)))
         assert remarks[0].endswith(f"pictures are {says}") if says else remarks == [], remarks
 
 
-async def test_a_picture_that_stands_still_is_the_films_doing(tmp_path: Path, program: str) -> None:
+async def test_a_frozen_picture_is_attributed_to_the_film(tmp_path: Path, program: str) -> None:
     slow = ["-vf", "select='lt(n,25)+gte(n,75)'", "-vsync", "passthrough", *films.YUV]
     source = await film(program, films.lavfi(films.picture(seconds=4), *slow, to=tmp_path / "film.mkv"))
     assert source.still_seconds == pytest.approx(2.04, abs=0.05)
@@ -349,7 +347,7 @@ AGAIN = {
 
 
 @pytest.mark.parametrize("name", AGAIN)
-async def test_a_film_that_cannot_be_begun_again_is_known(tmp_path: Path, program: str, name: str) -> None:
+async def test_a_film_that_cannot_restart_is_detected(tmp_path: Path, program: str, name: str) -> None:
     """Its second loop would be broken pictures, and the encoder's or the source's damage to a reader."""
     arguments, again = AGAIN[name]
     source = await film(program, films.lavfi(films.picture(), *arguments, to=tmp_path / name))

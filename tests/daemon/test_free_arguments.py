@@ -80,7 +80,7 @@ def test_what_reads_or_writes_elsewhere_or_moves_key_frames_is_refused() -> None
                         ("-c:v libx265", "encoder"),
                         ("-x264-params keyint=9", "gop_seconds"), ("-preset slow", "preset")],
 )  # fmt: skip
-def test_what_a_field_says_is_left_to_the_field(text: str, field: str) -> None:
+def test_an_option_that_has_a_field_of_its_own_names_that_field(text: str, field: str) -> None:
     with pytest.raises(ValueError, match=f"set the scenario's field {field} instead"):
         arguments("libx264", text)
 

@@ -40,7 +40,7 @@ def test_the_two_sides_take_turns() -> None:
     assert found.baseline == 20.0
 
 
-def test_each_side_has_its_own_scenarios_and_both_have_the_idle_windows() -> None:
+def test_each_side_has_its_scenarios_and_both_share_the_idle_windows() -> None:
     run = RunResult(
         id="x", path="", test_date="",
         scenarios=[baseline(20.0), result(50.0, name="baseline: a #1", setting="baseline: a"),

@@ -86,7 +86,7 @@ async def test_no_source_is_queried_unless_one_is_configured(make_config: Config
         assert (store.known().carbon, store.known().price) == (None, None)
 
 
-async def test_nonsense_costs_no_value_that_was_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_malformed_answers_lose_no_known_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
     now = time.time()
     answers = [
@@ -138,7 +138,7 @@ def test_spans_never_overlap_and_the_newest_word_counts(tellings: list[list[tupl
     assert found.value in {value for start, _, value in tellings[-1] if start <= newest[0] + 0.5}
 
 
-def test_a_row_that_was_taken_out_of_the_file_is_forgotten() -> None:
+def test_a_row_removed_from_the_file_is_forgotten() -> None:
     cache = GridCache(load(sets=["paths.state=/nonexistent"], environ={"HOME": "/nonexistent"}))
     file = GridSettings(kind="csv", file="grid.csv")
     assert cache.add(file, "price", [GridSpan(0, 10, 1.0), GridSpan(10, 20, 99.0)])
@@ -147,7 +147,7 @@ def test_a_row_that_was_taken_out_of_the_file_is_forgotten() -> None:
     assert not cache.add(file, "price", [GridSpan(10, 20, 2.0)])
 
 
-def test_a_file_of_nonsense_is_reported_and_counts_as_missing(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported_and_counts_as_missing(tmp_path: Path) -> None:
     config = config_with(tmp_path, "http://127.0.0.1:9")
     (tmp_path / "grid").mkdir()
     file = tmp_path / "grid" / "uk-carbon-intensity-carbon.csv"
@@ -161,9 +161,7 @@ def test_a_file_of_nonsense_is_reported_and_counts_as_missing(tmp_path: Path) ->
     assert GridCache(config).load().carbon is None
 
 
-async def test_an_answer_of_the_worst_leaves_the_loop_to_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_hostile_answer_does_not_block_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Years of half hours, and the same again a second later: what is known is compared with what is new."""
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(module, "grid_kind", lambda name: grid_kind(name)._replace(seconds=0.01))

@@ -81,7 +81,7 @@ async def test_who_scraped_last_is_known_and_our_own_checks_do_not_count(exporte
     await health.close()
 
 
-async def test_an_exporter_that_answered_somebody_is_not_fetched_again(exporter: Exporter) -> None:
+async def test_a_recently_scraped_exporter_is_not_fetched_again(exporter: Exporter) -> None:
     health = Health([exporter.target], fresh_seconds=-1.0)
     assert ((await judged(health)).metric_count, exporter.fetches) == (1, 1)
     health.note("node-exporter", DATA, 0.005)
@@ -91,7 +91,7 @@ async def test_an_exporter_that_answered_somebody_is_not_fetched_again(exporter:
     await health.close()
 
 
-async def test_an_exporter_is_fetched_if_nobody_scraped_it_or_it_lost_its_data(exporter: Exporter) -> None:
+async def test_an_exporter_is_fetched_if_it_was_not_scraped_or_lost_its_data(exporter: Exporter) -> None:
     health = Health([exporter.target], fresh_seconds=-1.0)
     await health.check()
     await health.check()
@@ -104,7 +104,7 @@ async def test_an_exporter_is_fetched_if_nobody_scraped_it_or_it_lost_its_data(e
 
 
 @pytest.mark.parametrize(("state", "fetches"), [("absent", 1), ("refused", 2)])
-async def test_one_without_a_source_is_well_and_not_fetched_again_and_one_that_is_refused_is(
+async def test_an_exporter_without_source_is_not_fetched_again_and_a_refused_one_is(
     exporter: Exporter, state: ProbeState, fetches: int
 ) -> None:
     exporter.state, exporter.metrics = state, b'wattview_probe_success{probe="node"} 0\n'
@@ -116,7 +116,7 @@ async def test_one_without_a_source_is_well_and_not_fetched_again_and_one_that_i
     await health.close()
 
 
-async def test_answers_stand_for_a_fetch_for_two_minutes(exporter: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_scrapes_replace_a_fetch_for_two_minutes(exporter: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
     health = Health([exporter.target], fresh_seconds=-1.0)
     await health.check()
     now = time.monotonic()
@@ -127,7 +127,7 @@ async def test_answers_stand_for_a_fetch_for_two_minutes(exporter: Exporter, mon
     await health.close()
 
 
-async def test_the_checker_that_answered_somebody_does_not_call_itself(exporter: Exporter) -> None:
+async def test_a_scraped_checker_does_not_fetch_itself(exporter: Exporter) -> None:
     health = Health([], itself=exporter.target, fresh_seconds=-1.0)
     assert ((await judged(health)).healthy, exporter.calls) == (True, 1)
     health.note("node-exporter", DATA, 0.005)
@@ -138,7 +138,7 @@ async def test_the_checker_that_answered_somebody_does_not_call_itself(exporter:
     await health.close()
 
 
-async def test_who_wants_a_fetch_gets_one(exporter: Exporter) -> None:
+async def test_a_caller_that_requires_a_fetch_gets_one(exporter: Exporter) -> None:
     health = Health([exporter.target], fresh_seconds=-1.0)
     await health.check()
     health.note("node-exporter", DATA, 0.005)

@@ -52,7 +52,7 @@ def no_text(request: str) -> Iterator[bytes]:
         (no_text, True, "not valid metrics"),
     ],
 )
-async def test_an_exporter_that_is_none_is_judged_in_a_stated_time(
+async def test_another_program_on_the_port_is_judged_in_a_bounded_time(
     monkeypatch: pytest.MonkeyPatch, script: Script, reachable: bool, said: str
 ) -> None:
     monkeypatch.setattr(check, "MAX_BODY_BYTES", 4 * MIB)

@@ -128,7 +128,7 @@ async def test_a_file_that_is_removed_while_in_use_is_noticed_and_begun_anew(
     assert [("was removed or replaced" in record.getMessage()) for record in caplog.records] == [True] * (kept == 2)
 
 
-async def test_a_file_that_is_replaced_by_a_copy_is_gone_on_with(tmp_path: Path) -> None:
+async def test_recording_continues_after_the_file_is_replaced_by_a_copy(tmp_path: Path) -> None:
     history = history_of(tmp_path / "history.sqlite")
     await history.append(NOW, [("a", 1)])
     with sqlite3.connect(history.path) as file, sqlite3.connect(tmp_path / "copy") as copy:
@@ -143,7 +143,7 @@ async def test_a_file_that_is_replaced_by_a_copy_is_gone_on_with(tmp_path: Path)
     await history.close()
 
 
-def test_a_disk_that_becomes_read_only_is_said_and_written_again_when_it_can_be(tmp_path: Path) -> None:
+def test_a_disk_that_becomes_read_only_is_reported_and_retried(tmp_path: Path) -> None:
     output = run_on_small_disk(
         """
         import asyncio, subprocess
@@ -183,7 +183,7 @@ def test_a_disk_that_becomes_read_only_is_said_and_written_again_when_it_can_be(
     assert output == "True True\nTrue True\nTrue True\nNone\n[1.0, 3.0]\n"
 
 
-async def test_a_database_of_another_program_or_of_the_future_is_left_alone(tmp_path: Path) -> None:
+async def test_a_database_of_another_program_or_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     other = tmp_path / "other.sqlite"
     with sqlite3.connect(other) as connection:
         connection.execute("CREATE TABLE songs (title TEXT)")
@@ -196,7 +196,7 @@ async def test_a_database_of_another_program_or_of_the_future_is_left_alone(tmp_
         await history_of(newer).append(NOW, [("a", 1)])
 
 
-async def test_a_directory_in_the_way_is_an_error_with_the_way_out(tmp_path: Path) -> None:
+async def test_a_directory_in_the_way_is_an_error_with_its_fix(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "history.sqlite").mkdir()
     for path in (tmp_path / "file" / "history.sqlite", tmp_path / "history.sqlite"):
@@ -206,7 +206,7 @@ async def test_a_directory_in_the_way_is_an_error_with_the_way_out(tmp_path: Pat
         await history.close()
 
 
-def test_a_full_disk_stops_the_history_and_space_brings_it_back(tmp_path: Path) -> None:
+def test_the_history_pauses_on_a_full_disk_and_resumes_with_space(tmp_path: Path) -> None:
     output = run_on_small_disk(
         """
         import asyncio
@@ -264,7 +264,7 @@ async def test_a_row_that_is_damaged_costs_itself_and_is_said_once(
     await history.close()
 
 
-async def test_a_damaged_layout_or_series_ends_no_recording(tmp_path: Path) -> None:
+async def test_a_damaged_layout_or_series_does_not_stop_recording(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite"
     history = SqliteHistory(path, 1e9)
     await history.append(1000.0, [("a", 1)])

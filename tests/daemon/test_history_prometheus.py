@@ -122,7 +122,7 @@ async def test_a_series_that_ended_is_found_only_while_it_existed(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-async def test_a_graph_has_the_same_points_everywhere(histories: Mapping[str, History], backend: str) -> None:
+async def test_a_graph_has_the_same_points_in_every_backend(histories: Mapping[str, History], backend: str) -> None:
     [series] = await histories[backend].thinned(ENERGY, BEGIN + 2, BEGIN + 1198, 46)
     assert [at - BEGIN for at, _ in series.points] == [2.0 + 46 * step for step in range(27)]
     for at, value in series.points:
@@ -130,7 +130,7 @@ async def test_a_graph_has_the_same_points_everywhere(histories: Mapping[str, Hi
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-async def test_a_graph_of_own_times_has_each_sample_once(histories: Mapping[str, History], backend: str) -> None:
+async def test_a_graph_at_sample_times_has_each_sample_once(histories: Mapping[str, History], backend: str) -> None:
     [fine] = await histories[backend].thinned(ENERGY, BEGIN + 5, BEGIN + 95, 2, own_times=True)
     assert [at - BEGIN for at, _ in fine.points] == [5.0 * number for number in range(1, 20)]
     [coarse] = await histories[backend].thinned(ENERGY, BEGIN + 2, BEGIN + 1198, 46, own_times=True)
@@ -161,7 +161,7 @@ async def test_a_graph_of_more_points_than_can_be_shown_is_refused(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-async def test_a_long_window_is_whole_however_it_is_asked_for(
+async def test_a_long_window_is_complete_in_one_query_or_several(
     histories: Mapping[str, History], backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history_prometheus, "CHUNK_SECONDS", 100.0)

@@ -50,7 +50,7 @@ async def restarted(history: SqliteHistory, at: float) -> SqliteHistory:
     return again
 
 
-async def test_a_clock_that_jumps_ahead_once_costs_no_sample(history: SqliteHistory) -> None:
+async def test_one_jump_of_the_clock_deletes_no_sample(history: SqliteHistory) -> None:
     for at in range(0, 1000, 5):
         await history.append(NOW + at, [("a", at)])
     await history.append(NOW + 20 * 365 * 86400, [("a", 0)])
@@ -65,7 +65,7 @@ async def record(history: SqliteHistory, start: float, seconds: int, step: int =
 
 
 @pytest.mark.parametrize("days", [3, 30, -3, -30, 3650])
-async def test_a_clock_that_is_set_far_away_deletes_nothing_that_is_young(tmp_path: Path, days: int) -> None:
+async def test_setting_the_clock_far_ahead_deletes_no_recent_samples(tmp_path: Path, days: int) -> None:
     history = SqliteHistory(tmp_path / "history.sqlite", retention_seconds=6 * HOUR)
     await record(history, NOW, HOUR)
     await record(history, NOW + days * DAY, 4 * HOUR)
@@ -94,7 +94,7 @@ async def test_a_machine_that_was_off_for_a_month_finds_its_history_again(tmp_pa
     await history.close()
 
 
-async def test_a_history_of_before_spans_is_cut_into_them(tmp_path: Path) -> None:
+async def test_an_older_history_is_divided_into_spans(tmp_path: Path) -> None:
     """A form that knew no spans, with a row of a clock that had jumped: it must not age all others."""
     history = SqliteHistory(tmp_path / "history.sqlite", retention_seconds=2 * HOUR)
     await record(history, NOW, HOUR)

@@ -26,7 +26,7 @@ async def history(tmp_path: Path) -> AsyncIterator[SqliteHistory]:
     await history.close()
 
 
-async def test_a_window_comes_back_with_one_neighbour_on_either_side(history: SqliteHistory) -> None:
+async def test_a_window_includes_one_neighbour_on_either_side(history: SqliteHistory) -> None:
     for at in range(0, 60, 5):
         await history.append(NOW + at, [(ENERGY, 1000.5 + at), ("wattview_host_cpus", 4)])
     [series] = await history.samples("wattview_host_energy_joules_total", NOW + 11, NOW + 22)
@@ -34,7 +34,7 @@ async def test_a_window_comes_back_with_one_neighbour_on_either_side(history: Sq
     assert series.points == [(NOW + at, 1000.5 + at) for at in (10, 15, 20, 25)]
 
 
-async def test_a_neighbour_that_is_far_away_is_none(history: SqliteHistory) -> None:
+async def test_a_sample_far_outside_the_window_is_not_a_neighbour(history: SqliteHistory) -> None:
     await history.append(NOW, [("a", 1)])
     await history.append(NOW + 100, [("a", 2)])
     await history.append(NOW + 200, [("a", 3)])
@@ -120,7 +120,7 @@ async def test_history_survives_a_restart(tmp_path: Path) -> None:
     assert [value for _, value in series.points] == [0, 1, 2]
 
 
-async def test_reading_and_writing_go_on_side_by_side(history: SqliteHistory) -> None:
+async def test_reading_and_writing_are_concurrent(history: SqliteHistory) -> None:
     async def write() -> None:
         for at in range(200):
             await history.append(NOW + at, [("a", at)])
@@ -206,7 +206,7 @@ async def test_whatever_is_appended_comes_back_exactly(
 # long rows
 
 
-async def test_a_long_row_is_what_was_written_and_takes_less(tmp_path: Path) -> None:
+async def test_a_long_row_round_trips_in_less_space(tmp_path: Path) -> None:
     sizes = {}
     for count in (100, 1000):
         history = SqliteHistory(tmp_path / f"{count}.sqlite", 1e9)
@@ -226,7 +226,7 @@ async def test_a_long_row_is_what_was_written_and_takes_less(tmp_path: Path) -> 
     assert sizes[1000] < 0.75 * 8000
 
 
-async def test_a_history_of_the_first_form_is_gone_on_with(tmp_path: Path) -> None:
+async def test_a_history_of_the_first_format_is_continued(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite"
     history = SqliteHistory(path, 1e9)
     await history.append(1000.0, many(10, 3.0))

@@ -33,7 +33,7 @@ def many_streams(_: str) -> Iterator[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", [question_marks, compressed, endless, many_streams])
-def test_a_hostile_page_costs_its_own_exporter_alone(tmp_path: Path, script: Script) -> None:
+def test_a_hostile_status_page_affects_only_its_exporter(tmp_path: Path, script: Script) -> None:
     with (
         Wire(script) as wire,
         running_daemon(tmp_path, f"streams.nginx_rtmp_url={wire.url}/stat", "streams.server=nginx-rtmp") as daemon,

@@ -82,7 +82,7 @@ def test_pipelined_requests_that_are_never_read_cost_nothing_and_do_not_keep_it_
         peer.close()
 
 
-def test_headers_without_end_are_refused_and_their_memory_is_given_back(daemon: DaemonProcess) -> None:
+def test_endless_headers_are_refused_and_their_memory_is_released(daemon: DaemonProcess) -> None:
     before = resident(daemon)
     with connected(node(daemon)) as peer, contextlib.suppress(OSError):
         peer.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n" + b"X-A: b\r\n" * 40_000_000)
@@ -117,7 +117,7 @@ def test_a_thousand_scrapes_at_once_are_all_answered(daemon: DaemonProcess) -> N
     assert resident(daemon) - before < MEGABYTES
 
 
-def test_where_descriptors_are_scarce_new_peers_are_answered_and_it_is_said_once(
+def test_with_few_descriptors_new_peers_are_answered_and_it_is_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """64 descriptors, and 40 connections that do nothing."""

@@ -31,7 +31,7 @@ async def asked(server: Served, authorization: str, host: str = "127.0.0.1", mor
     return status
 
 
-async def test_wrong_tokens_are_locked_out_for_longer_each_time_and_said_seldom(
+async def test_wrong_tokens_are_locked_out_for_growing_times(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guard, "said", Seldom("wattview.http"))
@@ -53,7 +53,7 @@ async def test_wrong_tokens_are_locked_out_for_longer_each_time_and_said_seldom(
         assert TOKEN not in caplog.text
 
 
-async def test_who_brings_no_token_tries_nothing() -> None:
+async def test_requests_without_a_token_are_not_counted_as_attempts() -> None:
     async with served(Guard(ok, None, lambda: TOKEN)) as server:
         assert [await asked(server, "") for _ in range(50)] == [401] * 50
         assert await asked(server, f"Bearer {TOKEN}") == 200
@@ -85,7 +85,7 @@ async def test_a_web_page_cannot_use_the_api_even_with_the_token(host: str, more
         assert await asked(server, f"Bearer {TOKEN}", host, more) == status
 
 
-def test_attempts_are_kept_of_so_many_addresses_and_no_more() -> None:
+def test_failed_attempts_are_kept_for_a_bounded_number_of_addresses() -> None:
     attempts = Attempts()
     for number in range(5000):
         attempts.failed(str(number))
@@ -103,7 +103,7 @@ def test_a_lock_doubles_up_to_a_minute() -> None:
     assert locks[-1] == 60
 
 
-def test_a_bucket_gives_its_burst_and_then_one_each_interval() -> None:
+def test_a_token_bucket_allows_its_burst_then_one_per_interval() -> None:
     bucket = Bucket()
     assert [bucket.take(0.2, 3) for _ in range(5)] == [True, True, True, False, False]
     time.sleep(0.25)

@@ -60,7 +60,7 @@ async def test_a_request_that_waits_too_long_for_its_turn_is_refused_as_by_node_
         assert (await first.answer())[0] == 200
 
 
-async def test_an_answer_that_nobody_reads_keeps_its_turn() -> None:
+async def test_an_unread_answer_keeps_its_slot() -> None:
     async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         body = b"x" * (20_000_000 if scope["path"] == "/large" else 1)
         await PlainTextResponse(body)(scope, receive, send)
@@ -94,7 +94,7 @@ async def test_a_new_connection_takes_the_place_of_the_one_that_has_waited_longe
         assert (await peers[0].ask(ASK))[0] == 200
 
 
-async def test_where_all_connections_are_at_work_a_new_one_is_refused_in_words_and_it_is_said_once(
+async def test_with_all_connections_busy_a_new_one_is_refused_and_reported_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "said", Seldom("wattview.http"))
@@ -150,7 +150,7 @@ async def test_a_listener_without_application_lets_requests_wait_for_the_next() 
         assert [(await peer.answer())[0] for peer in (kept, new)] == [200, 200]
 
 
-def test_a_thing_that_happens_often_is_said_seldom(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_frequent_condition_is_reported_at_growing_intervals(caplog: pytest.LogCaptureFixture) -> None:
     said = Seldom("wattview.test", quiet_seconds=0.2)
     with caplog.at_level(logging.WARNING):
         for _ in range(1000):

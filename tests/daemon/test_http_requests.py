@@ -32,7 +32,7 @@ HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: here\r\n\r\n"
         b" Content-Length: 4\r\n",
     ],
 )
-async def test_a_body_whose_length_two_readers_could_see_differently_is_refused(head: bytes) -> None:
+async def test_a_body_of_ambiguous_length_is_refused(head: bytes) -> None:
     async with served() as server:
         peer = await server.peer()
         peer.send(b"POST / HTTP/1.1\r\nHost: here\r\n" + head + b"\r\n0\r\n\r\n" + HIDDEN)
@@ -106,7 +106,7 @@ async def test_pipelined_requests_are_answered_one_after_the_other_in_their_orde
 
 
 @pytest.mark.parametrize("piece", [1, 3, 7, 64])
-async def test_a_request_may_come_in_any_pieces(piece: int) -> None:
+async def test_a_request_may_arrive_in_any_fragments(piece: int) -> None:
     chunked = b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nHost: b\r\n\r\n"
     sized = b"POST /s HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\n\r\n\r\n"
     text = GOOD + chunked + sized + GOOD
@@ -121,7 +121,7 @@ async def test_a_request_may_come_in_any_pieces(piece: int) -> None:
         ]  # fmt: skip
 
 
-async def test_a_bad_request_does_not_cost_the_answer_to_the_one_before_it() -> None:
+async def test_a_bad_request_does_not_lose_the_answer_to_the_one_before_it() -> None:
     async with served() as server:
         peer = await server.peer()
         peer.send(GOOD + b"NONSENSE\r\n\r\n" + HIDDEN)
@@ -132,7 +132,7 @@ async def test_a_bad_request_does_not_cost_the_answer_to_the_one_before_it() -> 
         assert [path for _, path, _ in server.heard] == ["/good"]
 
 
-async def test_a_request_in_absolute_form_is_one_for_its_path() -> None:
+async def test_a_request_in_absolute_form_is_served_by_its_path() -> None:
     async with served() as server:
         peer = await server.peer()
         assert await peer.ask(b"GET http://other/a%20b?c=d HTTP/1.1\r\nHost: here\r\n\r\n") == (
@@ -153,7 +153,7 @@ async def test_http_1_0_is_answered_and_closed_with_and_without_a_host() -> None
         assert [path for _, path, _ in server.heard] == ["/old", "/old"]
 
 
-async def test_a_peer_that_has_said_all_still_gets_its_answer() -> None:
+async def test_a_half_closed_connection_still_gets_its_answer() -> None:
     async with served() as server:
         peer = await server.peer()
         peer.send(GOOD)
@@ -161,7 +161,7 @@ async def test_a_peer_that_has_said_all_still_gets_its_answer() -> None:
         assert (await peer.rest()).endswith(b"GET /good")
 
 
-async def test_another_protocol_is_not_spoken_and_nothing_after_it_is_read() -> None:
+async def test_an_unknown_protocol_is_refused_and_nothing_after_it_is_read() -> None:
     async with served() as server:
         peer = await server.peer()
         peer.send(b"GET /ws HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + HIDDEN)
@@ -224,7 +224,7 @@ async def test_chunks_of_nothing_but_extensions_are_refused() -> None:
         assert b"HTTP/1.1 413 " in await peer.rest()
 
 
-async def test_who_sends_no_request_or_half_of_one_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_sends_no_whole_request_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.2)
     monkeypatch.setattr(connection, "BODY_SECONDS", 0.4)
     async with served() as server:
@@ -265,7 +265,7 @@ async def test_an_answer_takes_its_time_and_a_connection_is_kept_after_it(monkey
         assert (await peer.ask(HIDDEN))[0] == 200
 
 
-async def test_who_does_not_read_an_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "READER_SECONDS", 0.3)
 
     async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
@@ -281,7 +281,7 @@ async def test_who_does_not_read_an_answer_is_not_waited_for(monkeypatch: pytest
         assert not server.listener.pool.state.connections
 
 
-async def test_a_reader_that_is_slow_and_reads_on_gets_all(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_reader_receives_the_whole_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "READER_SECONDS", 0.3)
     size = 30_000_000
 

@@ -36,7 +36,7 @@ def test_each_scraper_is_shown_an_end_once() -> None:
     assert shown(words, "prometheus-a", ("web", 990.0), ("db", 995.0)) == ["db"]
 
 
-def test_a_container_that_ended_again_is_shown_again() -> None:
+def test_a_container_that_ended_twice_is_reported_twice() -> None:
     words = LastWords()
     assert shown(words, "prometheus", ("web", 990.0)) == ["web"]
     assert shown(words, "prometheus", ("web", 998.0)) == ["web"]

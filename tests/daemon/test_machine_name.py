@@ -27,13 +27,13 @@ def test_a_machine_is_known_by_its_host_its_cpu_and_its_governor() -> None:
         ({"hostname": "a", "cpu": ["x"], "cpus": True}, "a"),
     ],
 )
-def test_what_a_file_lacks_is_left_out(facts: dict[str, object], name: str | None) -> None:
+def test_missing_facts_are_left_out_of_the_name(facts: dict[str, object], name: str | None) -> None:
     assert name_of(facts) == name
 
 
 @given(
     st.dictionaries(st.sampled_from(sorted(FACTS)), st.none() | st.booleans() | st.integers() | st.text() | st.just([]))
 )
-def test_any_facts_give_a_name_that_fits_a_line(facts: dict[str, object]) -> None:
+def test_any_facts_give_a_one_line_name(facts: dict[str, object]) -> None:
     name = name_of(facts)
     assert name is None or (0 < len(name.encode()) < 2000 and "\n" not in name)

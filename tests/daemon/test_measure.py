@@ -52,7 +52,7 @@ def ffmpeg_version() -> str:
     return said.split()[2]
 
 
-def test_a_commands_energy_is_that_of_its_cpu_time(daemon: DaemonProcess, tmp_path: Path) -> None:
+def test_a_commands_energy_is_its_share_by_cpu_time(daemon: DaemonProcess, tmp_path: Path) -> None:
     done, (idle, one) = measure(daemon, tmp_path, "--baseline", "3", "--name", "burn", "--", sys.executable, "-c", BURN)
     assert done.returncode == 0, done.stderr
     command, each = one["record"]["command"], one["per_execution"]
@@ -83,7 +83,7 @@ def test_a_signal_and_a_missing_program_end_as_in_a_shell(daemon: DaemonProcess,
     assert "no-such-program: no such command" in missing.stderr
 
 
-def test_an_ffmpeg_of_ones_own_is_understood(daemon: DaemonProcess, tmp_path: Path) -> None:
+def test_a_custom_ffmpeg_is_parsed(daemon: DaemonProcess, tmp_path: Path) -> None:
     """29.97 frames a second and an odd length: the frames are paired by their number, not by their time."""
     source = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30000/1001:duration=5", "-c:v", "ffv1", "film.mkv"]
     subprocess.run(["ffmpeg", "-loglevel", "error", *source], cwd=tmp_path, check=True)

@@ -61,7 +61,7 @@ def test_the_use_of_a_child_is_the_commands_and_that_of_others_is_not(tree: tupl
     assert use.total(103.5) == (pytest.approx(1.3 * 1 + 1.0 * 2 + 1.0 * 0.5), "")
 
 
-def test_a_child_is_still_the_commands_when_its_parent_has_ended(tree: tuple[int, int]) -> None:
+def test_an_orphaned_child_still_counts_as_the_commands(tree: tuple[int, int]) -> None:
     shell, sleep = tree
     use = GpuUse(shell, 0.0)
     use.note([gpu(on(sleep))], 1.0)
@@ -73,7 +73,7 @@ def test_a_child_is_still_the_commands_when_its_parent_has_ended(tree: tuple[int
     psutil.Process(sleep).kill()
 
 
-def test_a_command_that_no_gpu_lists_used_none(tree: tuple[int, int]) -> None:
+def test_a_command_that_no_gpu_lists_used_no_gpu_time(tree: tuple[int, int]) -> None:
     use = GpuUse(tree[0], 0.0)
     use.note([gpu(), gpu(on(1, 90.0))], 1.0)
     assert use.total(2.0) == (0.0, "")

@@ -114,7 +114,7 @@ async def test_the_worker_of_a_root_daemon_is_not_root(managed: Callable[..., Ma
     assert os.stat(f"/proc/{worker}").st_uid != 0
 
 
-async def test_a_port_that_is_taken_is_replaced_and_said_so(
+async def test_a_taken_port_is_replaced_and_reported(
     managed: Callable[..., ManagedRtmp], ports: tuple[str, str]
 ) -> None:
     wanted = int(re.search(r":(\d+)/live", ports[0])[1])  # type: ignore[index]
@@ -128,7 +128,7 @@ async def test_a_port_that_is_taken_is_replaced_and_said_so(
         assert NginxRtmpProbe(server.stat_url).read().streams == ()
 
 
-async def test_a_port_that_is_taken_at_the_last_moment_is_replaced_too(
+async def test_a_port_taken_at_the_last_moment_is_replaced_too(
     managed: Callable[..., ManagedRtmp], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the choice of a port and nginx's own bind anybody can take it."""
@@ -339,11 +339,11 @@ def test_killing_the_daemon_leaves_neither_master_nor_worker(tmp_path: Path, acc
         probe.bind(("127.0.0.1", int(url.split(":")[2].split("/")[0])))
 
 
-async def test_never_starts_none(make_config: ConfigFactory, tmp_path: Path) -> None:
+async def test_never_starts_no_server(make_config: ConfigFactory, tmp_path: Path) -> None:
     assert await choose_server(make_config("streams.managed=never"), tmp_path) is None
 
 
-async def test_always_starts_one_even_beside_another(make_config: ConfigFactory, tmp_path: Path) -> None:
+async def test_always_starts_a_server_even_beside_another(make_config: ConfigFactory, tmp_path: Path) -> None:
     with Nginx(tmp_path / "theirs") as theirs:
         config = make_config("streams.managed=always", f"streams.nginx_rtmp_url={theirs.stat_url}")
         assert isinstance(await choose_server(config, tmp_path / "ours"), ManagedRtmp)
@@ -366,9 +366,7 @@ async def test_auto_starts_a_server_if_none_answers_or_something_else_does(
             assert isinstance(await choose_server(config, tmp_path / "ours"), ManagedRtmp)
 
 
-async def test_auto_respects_a_server_that_refuses_us_or_is_elsewhere(
-    make_config: ConfigFactory, tmp_path: Path
-) -> None:
+async def test_auto_keeps_a_server_that_refuses_us_or_is_remote(make_config: ConfigFactory, tmp_path: Path) -> None:
     with Answers(lambda _: Answer(status=403)) as guarded:
         config = make_config("streams.managed=auto", f"streams.nginx_rtmp_url={guarded.url}/stat")
         assert await choose_server(config, tmp_path / "ours") is None

@@ -81,7 +81,7 @@ def test_a_cgroup_and_a_program_of_any_name_are_workloads(
 
 
 @given(st.text(st.characters(exclude_categories=()) | st.characters(categories=["Cs"])))
-def test_any_text_goes_over_the_wire(text: str) -> None:
+def test_any_text_round_trips_over_the_api(text: str) -> None:
     [back] = msgspec.json.decode(wire_json([Finding(source=text, state="works", detail=text)]), type=list[Finding])
     assert back.source == back.detail == encodable(text)
     assert len(back.source) == len(text)

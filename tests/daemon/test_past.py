@@ -160,7 +160,7 @@ async def test_streams_are_what_was_read(machine: Machine, tmp_path: Path) -> No
         )
 
 
-async def test_a_streams_encoder_is_what_was_found_then(machine: Machine, tmp_path: Path) -> None:
+async def test_a_past_streams_encoder_is_the_one_found_then(machine: Machine, tmp_path: Path) -> None:
     at = await machine.tick()
     labels = 'app="{}",stream="{}",match="socket",program="ffmpeg",kind="unit",name="encode.service",host=""'
     names = [(one.app, one.name) for one in readings()["streams"].streams]  # type: ignore[attr-defined]
@@ -196,7 +196,7 @@ async def test_a_network_rate_is_the_growth_of_the_counter(machine: Machine, tmp
     assert found.host.nics[0].transmit_bytes_per_second == 0.0
 
 
-async def test_what_ended_is_there_before_and_not_after(machine: Machine, tmp_path: Path) -> None:
+async def test_ended_workloads_appear_before_their_end_only(machine: Machine, tmp_path: Path) -> None:
     before = await machine.tick()
     machine.script["containers"] = msgspec.structs.replace(readings()["containers"], containers=(container(1),))  # type: ignore[call-arg]
     machine.script["streams"] = msgspec.structs.replace(readings()["streams"], streams=(stream(1),))  # type: ignore[call-arg]
@@ -209,7 +209,7 @@ async def test_what_ended_is_there_before_and_not_after(machine: Machine, tmp_pa
     assert [one.name for one in gone.streams] == ["stream1"]
 
 
-async def test_a_source_that_fails_is_not_carried_on(machine: Machine, tmp_path: Path) -> None:
+async def test_a_failed_source_keeps_no_old_figures(machine: Machine, tmp_path: Path) -> None:
     await machine.tick()
     past = past_of(machine.config, machine.history, tmp_path)
     interval = machine.config.history.interval_seconds
@@ -266,7 +266,7 @@ async def test_who_used_the_power_is_what_was_attributed(make_config: ConfigFact
     await history.close()
 
 
-async def test_a_history_of_before_says_only_what_it_has(make_config: ConfigFactory, tmp_path: Path) -> None:
+async def test_an_older_history_shows_only_what_it_recorded(make_config: ConfigFactory, tmp_path: Path) -> None:
     """The series that an older daemon kept: power and CPU time, and no facts."""
     history = SqliteHistory(tmp_path / "history.sqlite", 1e9)
     now = time.time()

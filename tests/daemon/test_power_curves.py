@@ -47,7 +47,7 @@ async def written(folder: Path, samples: list[tuple[float, float]]) -> None:
 
 
 @pytest.mark.parametrize("samples", [history(40.0), nothing])
-async def test_a_window_is_drawn_at_full_rate_also_when_the_history_is_gone(
+async def test_a_window_is_drawn_at_full_rate_without_a_history(
     tmp_path: Path, make_config: ConfigFactory, samples: Callable[..., Awaitable[list[HistorySeries]]]
 ) -> None:
     """50 W with a peak of 90 W for a tenth of a second, which a point every 5 s cannot show."""
@@ -75,7 +75,7 @@ async def test_without_samples_the_history_is_drawn(tmp_path: Path, make_config:
     "content",
     [b"", b"nonsense\n1,2\n", b"time,joules_total\n1000.5\n", b"time,joules_total\n1001,5\n1000,6\n", b"\xff\xfe\x00"],
 )
-async def test_broken_samples_cost_the_detail_only(
+async def test_broken_samples_only_lose_the_detail(
     tmp_path: Path, make_config: ConfigFactory, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "runs" / RUN
@@ -86,7 +86,7 @@ async def test_broken_samples_cost_the_detail_only(
     assert "the report draws the history instead" in caplog.text
 
 
-async def test_a_trail_without_bounds_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+async def test_a_trail_of_an_earlier_version_without_bounds_is_read(tmp_path: Path) -> None:
     file = trail_file(tmp_path, 1)
     file.write_text("time,joules_total\n1000.125,0.5\n1000.25,1.75\n")
     assert read_trail(file) == [TrailPoint(1000.125, 0.5, 0.5), TrailPoint(1000.25, 1.75, 1.75)]

@@ -62,7 +62,7 @@ def method_and_pid(match: Match) -> tuple[str, int | None]:
     return match.method, match.pid
 
 
-def test_a_publisher_whose_port_the_server_tells_is_the_process_with_that_socket(tree: SocketTree) -> None:
+def test_a_reported_port_identifies_the_publishers_process(tree: SocketTree) -> None:
     for pid, port in ((60, 40001), (61, 40002)):
         tree.process(pid, "obs")
         tree.connect(pid, ("127.0.0.1", port), NGINX, HERE)
@@ -76,7 +76,7 @@ def test_without_a_port_the_only_connection_from_that_address_is_the_publishers(
     assert method_and_pid(look(tree, stream("a"))["a"]) == ("socket", 60)
 
 
-def test_of_several_connections_command_lines_tell_and_the_last_is_what_is_left(tree: SocketTree) -> None:
+def test_several_connections_are_told_apart_by_command_lines_then_by_elimination(tree: SocketTree) -> None:
     """Two FFmpegs, an OBS that says nothing, and two players, all of this machine."""
     programs = {60: PUSH + "b?key=secret", 61: "obs", 62: PUSH + "a", 63: "ffplay rtmp://127.0.0.1/live/a",
                 64: "ffmpeg -i rtmp://127.0.0.1/live/a -f null -"}  # fmt: skip
@@ -98,7 +98,7 @@ def test_one_process_that_pushes_several_streams_has_them_all(tree: SocketTree) 
     assert [found[name].pid for name in ("high", "low", "other")] == [60, 60, 61]
 
 
-def test_programs_that_say_nothing_are_told_apart_by_what_they_carried(tree: SocketTree) -> None:
+def test_silent_publishers_are_told_apart_by_their_traffic(tree: SocketTree) -> None:
     for pid in (60, 61, 62):
         tree.process(pid, "studio")
         tree.connect(pid, ("127.0.0.1", 40000 + pid), NGINX, HERE)
@@ -118,7 +118,7 @@ def test_streams_of_equal_traffic_are_not_guessed(tree: SocketTree) -> None:
     assert "2 connections come from 127.0.0.1" in found["a"].reason
 
 
-def test_what_was_found_by_its_connection_stays_while_that_lasts(tree: SocketTree) -> None:
+def test_a_match_by_connection_holds_while_it_is_open(tree: SocketTree) -> None:
     for pid in (60, 61):
         tree.process(pid, "studio")
         tree.connect(pid, ("127.0.0.1", 40000 + pid), NGINX, HERE)
@@ -147,7 +147,7 @@ def test_equal_loopback_ports_of_two_namespaces_are_two_sockets(tree: SocketTree
     assert method_and_pid(look(tree, stream("a", "127.0.0.1:40001"))["a"]) == ("socket", 60)
 
 
-def test_behind_dockers_proxy_it_is_whoever_is_connected_to_that(tree: SocketTree) -> None:
+def test_behind_dockers_proxy_the_publisher_is_the_proxys_client(tree: SocketTree) -> None:
     """The server's container has port 1935 published as 21935; FFmpeg pushes there from the host."""
     box = tree.namespace("box", "172.17.0.2")
     tree.process(70, "nginx", namespace=box)
@@ -161,7 +161,7 @@ def test_behind_dockers_proxy_it_is_whoever_is_connected_to_that(tree: SocketTre
     assert (method_and_pid(found["a"]), method_and_pid(found["b"])) == (("socket", 60), ("socket", 61))
 
 
-def test_behind_address_translation_it_is_the_socket_with_the_same_port(tree: SocketTree) -> None:
+def test_behind_nat_the_publisher_is_the_socket_with_the_same_port(tree: SocketTree) -> None:
     """A container's connection leaves its bridge with the host's address, and its own port."""
     box = tree.namespace("box", "172.17.0.2")
     tree.process(60, "studio", namespace=box)
@@ -170,7 +170,7 @@ def test_behind_address_translation_it_is_the_socket_with_the_same_port(tree: So
     assert method_and_pid(look(tree, stream("a", "192.0.2.10"))["a"]) == ("socket", 60)
 
 
-def test_in_a_network_without_root_the_process_beyond_it_names_the_stream(tree: SocketTree) -> None:
+def test_in_a_rootless_network_the_outer_process_names_the_stream(tree: SocketTree) -> None:
     inner = tree.namespace("inner", "10.0.2.100")
     tree.process(80, "slirp4netns --configure tap0")
     tree.connect(80, ("127.0.0.1", 40001), NGINX, HERE)
@@ -179,7 +179,7 @@ def test_in_a_network_without_root_the_process_beyond_it_names_the_stream(tree: 
     assert method_and_pid(look(tree, stream("a"))["a"]) == ("socket", 60)
 
 
-def test_an_unnamed_one_beyond_a_proxy_is_not_the_proxy(tree: SocketTree) -> None:
+def test_an_unknown_publisher_behind_a_proxy_is_not_the_proxy(tree: SocketTree) -> None:
     tree.process(80, "slirp4netns --configure tap0")
     tree.connect(80, ("127.0.0.1", 40001), NGINX, HERE)
     match = look(tree, stream("a"))["a"]
@@ -187,7 +187,7 @@ def test_an_unnamed_one_beyond_a_proxy_is_not_the_proxy(tree: SocketTree) -> Non
     assert "slirp4netns" in match.reason
 
 
-def test_a_publisher_on_another_machine_is_said_to_be_there(tree: SocketTree) -> None:
+def test_a_publisher_on_another_machine_is_reported_as_remote(tree: SocketTree) -> None:
     """Also where a program of this machine pushes a stream of the same name to yet another server."""
     tree.process(60, "ffmpeg -i rtmp://127.0.0.1/live/a -c copy -f flv rtmp://203.0.113.5/live/a")
     tree.socket(60, ("192.0.2.10", 40001), ("203.0.113.5", PORT))
@@ -198,7 +198,7 @@ def test_a_publisher_on_another_machine_is_said_to_be_there(tree: SocketTree) ->
     ]  # fmt: skip
 
 
-def test_a_relay_and_a_pull_are_the_servers(tree: SocketTree) -> None:
+def test_relays_and_pulls_belong_to_the_server(tree: SocketTree) -> None:
     """nginx pushes a copy to itself; it pulls another stream from elsewhere."""
     tree.connect(NGINX, ("127.0.0.1", 40001), NGINX, HERE)
     found = look(tree, stream("copy"), stream("pulled", "rtmp://203.0.113.5/live/x", fetched=True))
@@ -230,7 +230,7 @@ def test_a_shell_that_started_it_is_not_the_encoder(tree: SocketTree) -> None:
     assert method_and_pid(look(tree, stream("a"))["a"]) == ("command line", 61)
 
 
-def test_a_socket_that_children_inherited_is_their_parents(tree: SocketTree) -> None:
+def test_an_inherited_socket_belongs_to_the_parent(tree: SocketTree) -> None:
     tree.process(60, "studio")
     tree.process(61, "studio --helper", parent=60)
     tree.connect(61, ("127.0.0.1", 40001), NGINX, HERE)
@@ -238,7 +238,7 @@ def test_a_socket_that_children_inherited_is_their_parents(tree: SocketTree) -> 
     assert look(tree, stream("a"))["a"].pid == 60
 
 
-def test_all_that_works_for_a_publisher_is_its_family(tree: SocketTree) -> None:
+def test_helpers_of_a_publisher_belong_to_its_family(tree: SocketTree) -> None:
     """``encoder | ffmpeg``, with a child of the encoder; a program that only steers FFmpeg is none of them."""
     tree.process(10, "manager")
     tree.process(60, "encoder", parent=10, group=60)
@@ -254,7 +254,7 @@ def test_all_that_works_for_a_publisher_is_its_family(tree: SocketTree) -> None:
 
 
 @pytest.mark.parametrize("parent_of", [lambda pid: pid - 1, lambda pid: pid // 2, lambda pid: 2, lambda pid: pid ^ 1])
-def test_a_family_of_ten_thousand_is_found_at_once(parent_of: Callable[[int], int]) -> None:
+def test_the_descendants_of_ten_thousand_processes_are_found_quickly(parent_of: Callable[[int], int]) -> None:
     """A chain, a tree, a flat one, and pairs of which each is the other's parent, as pids that are used again show."""
     processes = HostProcesses("/nonexistent")
     for pid in range(2, 10_002):
@@ -324,7 +324,7 @@ def test_the_targets_of_a_command_line(command: list[str], targets: list[tuple[s
 
 
 @given(st.lists(st.text() | st.from_regex(r"(rtmp|srt|rtsp)://[^ ]*"), max_size=5))
-def test_any_command_line_can_be_read(command: list[str]) -> None:
+def test_any_command_line_can_be_parsed(command: list[str]) -> None:
     assert all(one.host for one in push_targets(command))
 
 

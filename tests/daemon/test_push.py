@@ -85,7 +85,7 @@ async def server(answer: object) -> AsyncIterator[str]:
         (talks_http, ""),
     ],
 )
-async def test_a_server_that_does_not_take_the_stream_fails_the_scenario(
+async def test_a_server_that_does_not_accept_the_stream_fails_the_scenario(
     make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch, answer: object, says: str
 ) -> None:
     monkeypatch.setattr(push, "PUBLISHED_SECONDS", 3.0)

@@ -76,7 +76,7 @@ async def test_a_model_is_chosen_by_its_version(
 
 
 @pytest.mark.parametrize("model", [V1, "vmaf_v1.0.16_hfr_3d0h"])
-async def test_the_newest_models_tell_good_from_bad(tmp_path: Path, model: str) -> None:
+async def test_the_newest_models_separate_good_from_bad(tmp_path: Path, model: str) -> None:
     tool = Tool(vmaf_ffmpeg(), "static", vmaf=True, model=model)
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.mkdir()
@@ -117,7 +117,7 @@ async def test_a_model_is_refused_where_no_program_has_libvmaf(
 
 
 @pytest.mark.slow
-async def test_banding_is_seen_in_the_pass_of_the_other_scores(
+async def test_cambi_is_computed_in_the_same_pass_as_other_scores(
     tmp_path: Path, make_config: ConfigFactory, capabilities: Capabilities
 ) -> None:
     """A dark gradient in eight bits has steps that one sees; noise of the same mean hides them."""
@@ -149,7 +149,7 @@ async def test_a_picture_too_small_for_cambi_keeps_its_other_scores(tmp_path: Pa
     assert scores.cambi_score is None
 
 
-async def test_banding_of_a_small_rendition_is_of_its_own_size(tmp_path: Path) -> None:
+async def test_cambi_of_a_small_rendition_uses_its_own_size(tmp_path: Path) -> None:
     """With the newest models too, whose own CAMBI is told the size that was encoded."""
     copy = encode(tmp_path, replace(SCENE, resolution="640x360", bitrate="300k"))
     big = replace(SCENE, resolution="1280x720")
@@ -163,7 +163,7 @@ async def test_banding_of_a_small_rendition_is_of_its_own_size(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("source_bits", "copy_bits"), [(10, 10), (8, 10), (10, 8)])
-async def test_what_has_ten_bits_on_one_side_is_compared_in_ten(
+async def test_ten_bits_on_one_side_are_compared_in_ten(
     tmp_path: Path, make_config: ConfigFactory, source_bits: int, copy_bits: int
 ) -> None:
     """A slow ramp in ten bits: in eight it loses three values of four, which eight bits could not show."""

@@ -188,7 +188,7 @@ async def test_the_progress_of_a_comparison_is_reported(tmp_path: Path, tool: To
 
 
 @pytest.mark.parametrize("content", [b"", b"not a video", b"nut/multimedia container\0" + bytes(500)])
-async def test_a_broken_copy_costs_the_scores_and_says_why(tmp_path: Path, tool: Tool, content: bytes) -> None:
+async def test_a_broken_copy_gives_no_scores_and_a_reason(tmp_path: Path, tool: Tool, content: bytes) -> None:
     copy = tmp_path / "copy-000.nut"
     copy.write_bytes(content)
     with pytest.raises(QualityFailed, match=r"could not compare|frames were compared"):
@@ -196,7 +196,7 @@ async def test_a_broken_copy_costs_the_scores_and_says_why(tmp_path: Path, tool:
     assert own_ffmpegs() == set()
 
 
-async def test_a_source_that_has_gone_costs_the_scores_and_says_why(tmp_path: Path, tool: Tool) -> None:
+async def test_a_missing_source_film_gives_no_scores_and_a_reason(tmp_path: Path, tool: Tool) -> None:
     media = make_clip(tmp_path / "clip.mp4")
     scenario = Scenario(name="x", resolution="320x180", fps=30, source="clip.mp4")
     film = Film(path=media)
@@ -226,7 +226,7 @@ async def test_a_comparison_that_is_cut_off_leaves_nothing_half_written(tmp_path
     assert {path.name for path in tmp_path.glob("copy-000-*")} >= {"copy-000-vmaf.json", "copy-000-psnr.log"}
 
 
-async def test_no_recorded_frame_is_said_so(tmp_path: Path, tool: Tool) -> None:
+async def test_a_window_without_recorded_frames_is_reported(tmp_path: Path, tool: Tool) -> None:
     with pytest.raises(QualityFailed, match="no frame of the measured window"):
         await quality.measure(tool, FFMPEG, clip(tmp_path / "copy-000.nut", frames=0), tmp_path)
 
@@ -260,7 +260,7 @@ async def test_the_tool_is_one_that_really_computes_vmaf(make_config: ConfigFact
     assert str(found).startswith(found.path)
 
 
-async def test_capabilities_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_capabilities_are_queried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     capabilities = Capabilities()
     assert await capabilities.can_vmaf(vmaf_ffmpeg(), "version=vmaf_v0.6.1")
     monkeypatch.setattr("wattview.daemon.children.spawn", None)
@@ -337,7 +337,7 @@ async def test_xpsnr_is_measured_only_on_request(tmp_path: Path, make_config: Co
     assert (await quality.measure(found, FFMPEG, clip(encode(tmp_path, SCENE)), tmp_path)).xpsnr_score is None
 
 
-async def test_a_program_without_the_filter_can_no_xpsnr() -> None:
+async def test_a_program_without_the_filter_has_no_xpsnr() -> None:
     assert not await Capabilities().can_xpsnr("/bin/false")
 
 

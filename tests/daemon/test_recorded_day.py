@@ -44,7 +44,7 @@ async def history(tmp_path: Path) -> AsyncIterator[SqliteHistory]:
     await found.close()
 
 
-async def test_what_is_left_out_costs_no_energy(history: SqliteHistory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_omitted_series_lose_no_energy(history: SqliteHistory, monkeypatch: pytest.MonkeyPatch) -> None:
     start, end = START + 2.5, END - 1.0
     whole = recorded_parts(await history.samples(WORKLOAD_ENERGY, start, end), [], start, end)
     monkeypatch.setattr(recording, "KEPT_SAMPLES", 300)

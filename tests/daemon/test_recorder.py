@@ -44,9 +44,7 @@ def recorder_of(
     return Recorder(sampler, history, attributor, uncalibrated(state), interval_seconds)
 
 
-async def test_a_mark_is_covered_by_readings_taken_after_it(
-    sampler: Sampler, make_config: ConfigFactory, tmp_path: Path
-) -> None:
+async def test_readings_after_a_mark_cover_it(sampler: Sampler, make_config: ConfigFactory, tmp_path: Path) -> None:
     history = SqliteHistory(tmp_path / "history.sqlite", 3600)
     recorder = Recorder(
         sampler, history, Attributor(make_config(), sampler, lambda: None), uncalibrated(tmp_path), interval_seconds=60
@@ -83,7 +81,7 @@ async def test_a_tick_keeps_the_largest_power_since_the_last_one(make_config: Co
     await history.close()
 
 
-async def test_a_history_that_cannot_be_written_is_said_once_and_again_when_it_can(
+async def test_a_failing_and_a_recovered_history_are_reported_once_each(
     sampler: Sampler,
     make_config: ConfigFactory,
     tmp_path: Path,
@@ -144,7 +142,7 @@ async def test_nothing_ends_the_recording_silently(
     ]
 
 
-async def test_a_clock_that_is_set_back_stops_nothing(
+async def test_setting_the_clock_back_stops_nothing(
     sampler: Sampler, make_config: ConfigFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three days back: marks are covered at once, facts are written again in a minute and shares of the power too."""

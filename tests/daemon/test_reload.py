@@ -81,7 +81,7 @@ def file_daemon(directory: Path, path: Path) -> Iterator[DaemonProcess]:
         daemon.stop()
 
 
-def test_what_cannot_be_taken_changes_nothing_and_is_one_clear_line(tmp_path: Path) -> None:
+def test_unusable_settings_change_nothing_and_give_one_line(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
     open_token, short = tmp_path / "open", tmp_path / "short"
     open_token.write_text(TOKEN)
@@ -130,7 +130,7 @@ def test_what_cannot_be_taken_changes_nothing_and_is_one_clear_line(tmp_path: Pa
         assert answers(daemon, settings)
 
 
-def test_an_exporters_port_that_is_taken_refuses_the_reload_that_asks_for_it(tmp_path: Path) -> None:
+def test_a_reload_that_needs_a_taken_port_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "wattview.toml"
     with socket.socket() as other, file_daemon(tmp_path, path) as daemon:
         other.bind(("127.0.0.1", 0))
@@ -147,7 +147,7 @@ def test_an_exporters_port_that_is_taken_refuses_the_reload_that_asks_for_it(tmp
         assert all(one.reachable for one in daemon.exporters().values())
 
 
-def test_settings_that_cannot_be_started_with_leave_those_of_before_in_force(tmp_path: Path) -> None:
+def test_settings_that_cannot_start_leave_the_previous_ones_in_force(tmp_path: Path) -> None:
     """That a state directory is another daemon's is seen when it is taken."""
     path = tmp_path / "wattview.toml"
     (tmp_path / "other").mkdir()
@@ -165,7 +165,7 @@ def test_settings_that_cannot_be_started_with_leave_those_of_before_in_force(tmp
         assert "Traceback" not in daemon.log
 
 
-def test_a_token_is_read_anew_though_the_settings_are_the_same(tmp_path: Path) -> None:
+def test_a_token_is_read_again_with_unchanged_settings(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
     with running_daemon(tmp_path, command=settings.command()) as daemon:
         assert answers(daemon, settings)
@@ -175,7 +175,7 @@ def test_a_token_is_read_anew_though_the_settings_are_the_same(tmp_path: Path) -
         assert answers(daemon, settings, "another-horse-another-staple")
 
 
-def test_an_address_that_is_given_up_is_closed_and_a_new_one_serves(tmp_path: Path) -> None:
+def test_an_abandoned_address_is_closed_and_the_new_one_serves(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
     with running_daemon(tmp_path, command=settings.command()) as daemon:
         before = settings.port
@@ -231,7 +231,7 @@ def test_no_scrape_is_refused_or_cut_off_by_reloads(tmp_path: Path) -> None:
         assert "Traceback" not in daemon.log
 
 
-def test_a_listen_address_that_is_not_here_ends_the_start_with_a_word(tmp_path: Path) -> None:
+def test_an_address_of_another_machine_stops_the_start_with_a_reason(tmp_path: Path) -> None:
     daemon = DaemonProcess(tmp_path, (f"daemon.listen={NOT_HERE}",))
     assert daemon.process.wait(20) == 1
     daemon.api.close()
@@ -242,7 +242,7 @@ def test_a_listen_address_that_is_not_here_ends_the_start_with_a_word(tmp_path: 
 @pytest.mark.parametrize(
     ("mode", "text", "said"), [(0o644, TOKEN, "chmod 600"), (0o600, "short", "at least 16"), (0o600, None, "umask 077")]
 )
-def test_a_token_file_that_is_missing_or_open_ends_the_start_with_the_remedy(
+def test_a_missing_or_open_token_file_stops_the_start_with_its_fix(
     tmp_path: Path, mode: int, text: str | None, said: str
 ) -> None:
     token = tmp_path / "token"

@@ -55,7 +55,7 @@ def pushes(tree: SocketTree, make_config: ConfigFactory, **watts: float | None) 
 
 
 @pytest.mark.parametrize(("name", "port", "pid"), [("cam1", 40001, 100), ("cam2", 40002, 200)])
-async def test_it_is_found_by_the_address_and_port_that_the_server_sees(
+async def test_a_remote_publisher_is_found_by_its_address_and_port(
     tree: SocketTree, make_config: ConfigFactory, name: str, port: int, pid: int
 ) -> None:
     found = await pushes(tree, make_config).encoder(PushedStream("live", name, f"{HERE}:{port}"))
@@ -63,7 +63,7 @@ async def test_it_is_found_by_the_address_and_port_that_the_server_sees(
 
 
 @pytest.mark.parametrize(("name", "pid"), [("cam1", 100), ("cam2", 200)])
-async def test_where_the_server_tells_no_port_the_command_line_says_which_connection(
+async def test_without_a_port_the_command_line_identifies_the_connection(
     tree: SocketTree, make_config: ConfigFactory, name: str, pid: int
 ) -> None:
     assert (await pushes(tree, make_config).encoder(PushedStream("live", name, HERE))).pid == pid
@@ -93,7 +93,7 @@ async def test_watts_of_which_a_part_is_unknown_are_unknown(tree: SocketTree, ma
         ("cam1", "", 1935),
     ],
 )
-async def test_a_process_that_may_not_be_the_publisher_is_not_named_as_one(
+async def test_an_uncertain_publisher_is_not_named(
     tree: SocketTree, make_config: ConfigFactory, name: str, address: str, port: int
 ) -> None:
     tree.process(400, f"ffmpeg -i c -f flv rtmp://{SERVER}/live/cam1")  # not connected

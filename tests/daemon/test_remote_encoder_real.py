@@ -84,7 +84,7 @@ def machines() -> Iterator[Machines]:
 
 
 @pytest.mark.slow
-async def test_encoders_of_another_machine_are_found_there_with_what_they_draw(machines: Machines) -> None:
+async def test_a_remote_encoder_is_found_on_its_machine_with_its_power(machines: Machines) -> None:
     remote = RemoteEncoders([("studio", Address(machines.encoders))])
     deadline = time.monotonic() + 60
     found: dict[str, Stream] = {}

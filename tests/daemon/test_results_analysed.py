@@ -102,7 +102,7 @@ async def test_runs_are_listed_newest_first_and_no_more_than_asked_for(
     assert latest.id == "20250105_000000"
 
 
-async def test_nothing_there_is_nothing_found(config: Config, history: ScriptedHistory) -> None:
+async def test_an_empty_network_finds_nothing(config: Config, history: ScriptedHistory) -> None:
     results = Results(config, history)
     assert await results.all() == []
     assert await results.latest() is None
@@ -117,7 +117,7 @@ async def test_an_id_from_outside_names_no_other_file(config: Config, history: S
     assert await Results(config, history).get(run_id) is None
 
 
-async def test_an_analysis_is_kept_until_the_file_changes(config: Config, history: ScriptedHistory) -> None:
+async def test_an_analysis_is_cached_until_the_file_changes(config: Config, history: ScriptedHistory) -> None:
     path = put(config)
     results = Results(config, history)
     await results.get(STAMP)
@@ -140,7 +140,7 @@ async def test_simultaneous_requests_share_one_analysis(config: Config, history:
     assert history.asked.count("wattview_host_energy_joules_total") == 1
 
 
-async def test_a_request_that_is_cancelled_costs_the_others_nothing(config: Config, history: ScriptedHistory) -> None:
+async def test_cancelling_a_request_does_not_affect_the_others(config: Config, history: ScriptedHistory) -> None:
     put(config)
     results = Results(config, history)
     history.gate = asyncio.Event()
@@ -154,7 +154,7 @@ async def test_a_request_that_is_cancelled_costs_the_others_nothing(config: Conf
     assert answer.scenarios[0].energy_joules == pytest.approx(3000.0)
 
 
-async def test_data_that_is_still_to_come_is_asked_for_again(
+async def test_missing_recent_data_is_requested_again(
     config: Config, history: ScriptedHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results_module, "RETRY_SECONDS", 0.0)
@@ -175,7 +175,7 @@ async def test_data_that_is_still_to_come_is_asked_for_again(
     assert len(history.asked) == asked
 
 
-async def test_an_answer_with_missing_data_stands_for_a_while(config: Config, history: ScriptedHistory) -> None:
+async def test_an_answer_with_missing_data_is_cached_briefly(config: Config, history: ScriptedHistory) -> None:
     put(config, end=time.time())
     history.until = 0.0
     results = Results(config, history)
@@ -185,7 +185,7 @@ async def test_an_answer_with_missing_data_stands_for_a_while(config: Config, hi
     assert len(history.asked) == asked
 
 
-async def test_data_that_never_came_is_not_asked_for_for_ever(
+async def test_missing_old_data_is_not_requested_forever(
     config: Config, history: ScriptedHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results_module, "RETRY_SECONDS", 0.0)
@@ -200,7 +200,7 @@ async def test_data_that_never_came_is_not_asked_for_for_ever(
     assert len(history.asked) == asked
 
 
-async def test_a_history_that_fails_costs_its_figures_and_is_asked_again(
+async def test_a_failing_history_loses_its_figures_and_is_retried(
     config: Config, history: ScriptedHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results_module, "RETRY_SECONDS", 0.0)
@@ -238,7 +238,7 @@ async def test_a_slow_history_does_not_block_other_requests(
     assert history.asked.count("wattview_host_energy_joules_total") == 1
 
 
-async def test_a_broken_file_is_an_answer_with_its_reason_and_costs_no_other(
+async def test_a_broken_file_is_listed_with_its_reason_and_hides_no_other(
     config: Config, history: ScriptedHistory
 ) -> None:
     put(config, "20250101_000000")

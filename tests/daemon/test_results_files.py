@@ -70,7 +70,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     assert results_files.read(path) == FULL
 
 
-def test_contract_fields_are_always_written_and_our_own_only_when_known(tmp_path: Path) -> None:
+def test_required_fields_are_always_written_and_ours_only_when_known(tmp_path: Path) -> None:
     path = results_files.write(tmp_path, FULL, STAMP)
     idle = json.loads(path.read_text())["scenarios"][1]
     assert idle == {
@@ -89,7 +89,7 @@ def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "replace"])
-def test_a_disk_error_leaves_the_old_file_untouched_and_no_temporary(
+def test_a_disk_error_leaves_the_old_file_and_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     path = results_files.write(tmp_path, FULL, STAMP)
@@ -106,7 +106,7 @@ def test_a_disk_error_leaves_the_old_file_untouched_and_no_temporary(
     assert os.listdir(tmp_path) == [path.name]
 
 
-def test_a_really_full_disk_leaves_the_old_file_untouched(tmp_path: Path) -> None:
+def test_a_full_file_system_leaves_the_old_file_untouched(tmp_path: Path) -> None:
     output = run_on_small_disk(
         """
         import errno, os
@@ -176,14 +176,14 @@ def test_what_a_killed_writer_left_behind_is_swept_by_the_next(tmp_path: Path) -
 @pytest.mark.parametrize(
     "stamp", ["", "../x", "20250102_030405/..", "20250102-030405", "20250102_030405\n", "٢0250102_030405"]
 )
-def test_a_stamp_that_is_not_one_reaches_no_path(tmp_path: Path, stamp: str) -> None:
+def test_an_invalid_results_id_never_becomes_a_path(tmp_path: Path, stamp: str) -> None:
     assert not results_files.is_stamp(stamp)
     with pytest.raises(ValueError, match="not a results stamp"):
         results_files.write(tmp_path, FULL, stamp)
     assert os.listdir(tmp_path) == []
 
 
-def test_listing_is_newest_first_by_the_stamp_and_holds_only_results_files(tmp_path: Path) -> None:
+def test_results_are_listed_newest_first_and_only_results_files(tmp_path: Path) -> None:
     for name in ("20250102_030405", "20241231_235959", "20250102_030406"):
         put(tmp_path, "{}", name)
     os.utime(tmp_path / "test_results_20241231_235959.json")
@@ -233,7 +233,7 @@ def test_iso_times_are_understood_and_a_time_without_a_zone_is_local(tmp_path: P
         ("notes", "one"), ("resolution", 720), ("duration", -(10**30)),
     ],
 )  # fmt: skip
-def test_a_wrong_field_costs_itself_and_the_notes_say_so(tmp_path: Path, field: str, value: object) -> None:
+def test_an_invalid_field_only_loses_itself_and_is_noted(tmp_path: Path, field: str, value: object) -> None:
     path = put_scenario(tmp_path, **{"name": "bad", "duration": 7, "vmaf_score": 90.0, field: value})
     bad, good = results_files.read(path).scenarios
     assert getattr(bad, field) is None or field == "notes"
@@ -245,7 +245,7 @@ def test_a_wrong_field_costs_itself_and_the_notes_say_so(tmp_path: Path, field: 
     assert (good.name, good.duration, good.notes) == ("good", 5, None)
 
 
-def test_a_number_of_thousands_of_digits_costs_itself(tmp_path: Path) -> None:
+def test_a_number_of_thousands_of_digits_only_loses_its_own_field(tmp_path: Path) -> None:
     path = put(tmp_path, '{"scenarios": [{"name": "a", "duration": ' + "9" * 5000 + ', "fps": 30}]}')
     scenario = results_files.read(path).scenarios[0]
     assert (scenario.duration, scenario.fps) == (None, 30)
@@ -261,7 +261,7 @@ def test_a_scenario_that_is_not_an_object_keeps_its_number(tmp_path: Path, scena
 
 
 @pytest.mark.parametrize("name", [None, "", "  ", 5, {"a": 1}])
-def test_a_scenario_without_a_name_is_called_by_its_place(tmp_path: Path, name: object) -> None:
+def test_an_unnamed_scenario_is_called_by_its_position(tmp_path: Path, name: object) -> None:
     scenario = results_files.read(put_scenario(tmp_path, name=name, duration=3)).scenarios[0]
     assert (scenario.name, scenario.duration) == ("scenario 1", 3)
     assert scenario.notes is not None
@@ -370,7 +370,7 @@ def test_the_zeros_of_an_idle_window_are_not_shown_as_figures(tmp_path: Path) ->
         ({"vmaf_score": 100, "ssim_score": 1}, (100, None, 1)),
     ],
 )
-def test_a_score_of_zero_stands_only_where_a_picture_can_have_it(
+def test_a_score_of_zero_is_kept_only_if_it_is_possible(
     tmp_path: Path, fields: dict[str, object], scores: tuple[float | None, ...]
 ) -> None:
     one = results_files.read(put_scenario(tmp_path, name="one", **fields)).scenarios[0]
@@ -393,9 +393,7 @@ def test_of_a_file_with_too_many_scenarios_the_first_are_read_and_the_others_cou
         ('"fps": "\\"}NaN"', "fps"), ('"unknown": [NaN, {"a": Infinity}]', None),
     ],
 )  # fmt: skip
-def test_what_python_writes_and_json_does_not_know_costs_its_field(
-    tmp_path: Path, member: str, costs: str | None
-) -> None:
+def test_nan_and_infinity_in_json_only_lose_their_field(tmp_path: Path, member: str, costs: str | None) -> None:
     path = put(tmp_path, '{"scenarios": [{"name": "NaN", "duration": 3, ' + member + '}, {"name": "b"}]}')
     first, second = results_files.read(path).scenarios
     assert (first.name, first.duration, second.name) == ("NaN", 3, "b")

@@ -60,7 +60,7 @@ async def test_a_run_after_the_clock_was_set_back_is_the_newest(bench: Bench, ah
     assert [run.id for run in bench.runner.list()] == [newest[1].id, newest[0].id, later, early.id]
 
 
-async def test_a_results_file_of_another_program_does_not_stand_before_what_ran_after_it(bench: Bench) -> None:
+async def test_results_of_other_programs_are_ordered_by_time(bench: Bench) -> None:
     local = stamp(datetime.now(UTC) + timedelta(hours=10))
     put(Path(bench.config.paths.results), local, "99991231_235959", "20259999_999999")
     run = await bench.run(IDLE)

@@ -59,7 +59,7 @@ def test_the_delay_is_that_of_the_pictures_whatever_time_the_server_counts_from(
     assert len(arrivals.delays) == 510
 
 
-def test_a_window_counts_only_the_pictures_that_were_shown_in_it() -> None:
+def test_a_window_counts_only_frames_displayed_in_it() -> None:
     arrivals = delay.arrivals(START, sent(), received(range(600), lambda number: 0.9 if number < 150 else 0.3))
     inside = delay.within(arrivals, START + 10.01, START + 12.01)
     assert len(inside.delays) == 60
@@ -68,7 +68,7 @@ def test_a_window_counts_only_the_pictures_that_were_shown_in_it() -> None:
     assert figures.maximum == pytest.approx(0.3, abs=0.002)
 
 
-def test_a_picture_waits_for_those_that_are_shown_before_it() -> None:
+def test_a_picture_is_delayed_by_earlier_ones_in_display_order() -> None:
     """Every third one comes 0.2 s later: the two after it cannot be shown earlier than it."""
     arrivals = delay.arrivals(START, sent(), received(range(300), lambda number: 0.3 if number % 3 == 0 else 0.1))
     expected = {0: 0.3, 1: 0.3 - 1 / FPS, 2: 0.3 - 2 / FPS}
@@ -84,7 +84,7 @@ def test_lost_pictures_leave_the_others_with_their_delay() -> None:
     assert figures.mean == pytest.approx(0.4, abs=0.001)
 
 
-def test_the_percentile_and_the_most_tell_of_few_late_pictures() -> None:
+def test_percentile_and_maximum_show_a_few_late_frames() -> None:
     figures = delay.delay(
         [delay.Arrivals([0.0] * 100, [0.2] * 94 + [0.5] * 5 + [2.0]), delay.Arrivals([0.0] * 100, [0.2] * 100)]
     )
@@ -97,7 +97,7 @@ STILL = [5000 if number % 60 == 0 else 120 for number in range(600)]
 """A still picture has the same packets in every group of pictures."""
 
 
-def test_pictures_that_are_all_alike_are_told_by_time_stamps_that_the_server_left_alone() -> None:
+def test_identical_packets_are_matched_by_preserved_time_stamps() -> None:
     """FLV begins at 0 with what comes first: the sound, 1024 samples before the picture."""
     arrivals = delay.arrivals(START, sent(STILL), received(range(90, 400), lambda _: 0.2, shift=0.021, sizes=STILL))
     figures = delay.delay([arrivals])
@@ -106,7 +106,7 @@ def test_pictures_that_are_all_alike_are_told_by_time_stamps_that_the_server_lef
 
 
 @pytest.mark.parametrize("shift", [0.5, -3.0, 1 / 30 + 0.021])
-def test_pictures_that_are_all_alike_give_no_delay_where_the_server_counts_otherwise(shift: float) -> None:
+def test_identical_packets_with_rewritten_time_stamps_give_no_delay(shift: float) -> None:
     with pytest.raises(DelayUnknown, match="too similar"):
         delay.arrivals(START, sent(STILL), received(range(90, 400), lambda _: 0.2, shift=shift, sizes=STILL))
 
@@ -195,7 +195,7 @@ def media_directory(bench: Bench) -> Path:
 
 
 @pytest.mark.slow
-async def test_a_delay_that_is_put_in_is_measured(make_config: ConfigFactory, tmp_path: Path) -> None:
+async def test_an_inserted_delay_is_measured(make_config: ConfigFactory, tmp_path: Path) -> None:
     scenario = replace(SHORT, viewers=1, duration=3.0, warmup=1.0, quality=False, streams=2)
     seen = []
     with rtmp_server(tmp_path) as server:
@@ -241,7 +241,7 @@ async def test_a_ladder_from_a_file_has_a_delay_too(make_config: ConfigFactory, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", [{"source": "smptehdbars"}, {"rate_control": "crf", "crf": 30}, {"audio": "none"}])
-async def test_a_stream_whose_packets_repeat_themselves_has_a_delay_too(
+async def test_a_looped_stream_has_a_delay_too(
     make_config: ConfigFactory, tmp_path: Path, change: dict[str, object]
 ) -> None:
     with rtmp_server(tmp_path) as server:

@@ -156,7 +156,7 @@ async def test_the_encoders_of_this_ffmpeg_are_offered_and_hardware_that_is_not_
     await bench.runner.abort(begun.id)
 
 
-async def test_more_quality_asked_of_crf_is_more_quality(bench: Bench) -> None:
+async def test_a_lower_crf_gives_higher_quality(bench: Bench) -> None:
     run = await bench.run(
         *(replace(SHORT, name=f"crf {crf}", bitrate="9M", rate_control="crf", crf=crf) for crf in (45, 20))
     )
@@ -164,7 +164,7 @@ async def test_more_quality_asked_of_crf_is_more_quality(bench: Bench) -> None:
     assert low.vmaf_score < high.vmaf_score
 
 
-async def test_an_encoder_that_is_listed_and_does_not_work_ends_the_run_before_it_begins(bench: Bench) -> None:
+async def test_a_listed_but_broken_encoder_ends_the_run_before_it_starts(bench: Bench) -> None:
     """FFmpeg lists NVENC on every machine; without its hardware it cannot encode a frame."""
     if not await Capabilities().why_not_encode(FFMPEG, replace(SHORT, encoder="h264_nvenc", preset="p1")):
         pytest.fail("this machine has NVENC: the test needs an encoder that does not work here")
@@ -197,7 +197,7 @@ async def test_repeats_are_interleaved_between_baselines_and_each_is_recorded(be
     ]  # fmt: skip
 
 
-async def test_a_run_leaves_what_is_needed_to_judge_and_repeat_it(bench: Bench) -> None:
+async def test_a_run_keeps_what_is_needed_to_judge_and_repeat_it(bench: Bench) -> None:
     run = await bench.run(SHORT)
     names = {path.name for path in bench.folder(run).iterdir()}
     assert {"run.json", "01-encoder-1.log", "01-copy-1-000-vmaf.json"} <= names
@@ -341,7 +341,7 @@ async def test_an_encoder_that_stalls_and_catches_up_is_not_in_real_time(bench: 
     assert any("behind the clock" in note for note in record.notes or []), record.notes
 
 
-async def test_a_codec_that_flv_cannot_carry_is_pushed_over_srt_or_not_at_all(
+async def test_a_codec_that_flv_cannot_carry_is_pushed_over_srt_or_discarded(
     make_config: ConfigFactory, tmp_path: Path
 ) -> None:
     """Debian's FFmpeg 5.1 has neither HEVC nor VP9 in FLV; MPEG-TS has HEVC."""
@@ -373,7 +373,7 @@ async def test_the_static_ffmpeg_runs_scenarios_too(make_config: ConfigFactory, 
     assert all((encoder.frames or 0) > 50 for encoder in record.encoders or [])
 
 
-async def test_bits_are_counted_where_they_were_encoded(bench: Bench) -> None:
+async def test_the_encoded_bitrate_is_recorded(bench: Bench) -> None:
     run = await bench.run(replace(SHORT, bitrate="400k", duration=4.0, rate_control="cbr"))
     (rendition,) = run.finished[0].renditions or []
     assert rendition.bitrate_bps == pytest.approx(400_000, rel=0.3)

@@ -164,7 +164,7 @@ def test_a_stream_that_comes_in_real_time_never_stalls() -> None:
     assert stalls([(step / 2, step / 2) for step in range(200)]) == (0, 0.0)
 
 
-def test_the_wait_for_the_first_picture_does_not_count_as_a_stall() -> None:
+def test_start_up_delay_does_not_count_as_a_stall() -> None:
     assert stalls([(0.0, 0.0), (5.0, 0.0), (6.0, 0.5), (7.0, 1.5), (8.0, 2.5)]) == (0, 0.0)
 
 
@@ -174,13 +174,13 @@ def test_a_gap_longer_than_the_buffer_is_one_stall_of_known_length() -> None:
     assert stalls([*before, (14.0, 10.0), (15.0, 11.0), (16.0, 12.0)]) == (1, 4.0)
 
 
-def test_a_gap_that_the_buffer_bridges_is_none() -> None:
+def test_a_gap_bridged_by_the_buffer_is_not_a_stall() -> None:
     before = [(float(step), float(step)) for step in range(11)]
     assert stalls([*before, (10.9, 10.0), (11.0, 11.0), (12.0, 12.0)]) == (0, 0.0)
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5)), max_size=40))
-def test_no_one_stands_still_longer_than_the_clock_ran(steps: list[tuple[float, float]]) -> None:
+def test_playback_stalls_never_exceed_elapsed_time(steps: list[tuple[float, float]]) -> None:
     times = list(itertools.accumulate(step for step, _ in steps))
     received = list(itertools.accumulate(step for _, step in steps))
     meter = StallMeter()
@@ -201,12 +201,12 @@ def test_a_steady_machine_is_found_steady_after_ten_seconds() -> None:
     assert settled_after([(50.0 + (-1) ** n * 0.2, 30.0) for n in range(20)]) == 10
 
 
-def test_a_machine_that_still_warms_up_is_not_steady() -> None:
+def test_a_machine_that_is_warming_up_is_not_steady() -> None:
     assert settled_after([(50.0 + n, 30.0) for n in range(60)]) is None
     assert settled_after([(50.0, 30.0 + n) for n in range(60)]) is None
 
 
-def test_a_rise_ends_in_steadiness_when_both_halves_lie_behind_it() -> None:
+def test_power_is_steady_once_a_rise_has_left_both_halves() -> None:
     settled = settled_after([(20.0 + min(10, n) * 3, None) for n in range(60)])
     assert settled is not None
     assert 13 <= settled <= 20
@@ -377,7 +377,7 @@ def judged(*speeds: float | None) -> Run:
     return Run(id="r", state="done", scenarios=[], started=0.0, finished=finished)
 
 
-def test_how_long_judging_takes_is_learnt_from_the_last_runs() -> None:
+def test_scoring_speed_is_learned_from_the_last_runs() -> None:
     assert judging_speed([]) is None
     assert judging_speed([judged(None)]) is None
     assert judging_speed([judged(4e6, None), judged(2e6, 9e6)]) == JudgingSpeed(2e6, 4e6, 9e6)
@@ -385,7 +385,7 @@ def test_how_long_judging_takes_is_learnt_from_the_last_runs() -> None:
     assert judging_speed([judged(*[3e6] * 15), judged(*[3e6] * 15), *long_ago]) == JudgingSpeed(3e6, 3e6, 3e6)
 
 
-def test_a_run_takes_from_its_fastest_to_its_slowest_judging() -> None:
+def test_a_runs_duration_ranges_over_past_judging_speeds() -> None:
     work = Scenario(name="w", duration=30.0, warmup=5.0, cooldown=5.0, resolution="1000x1000", fps=25)
     windows, compared, looked_at = 40.0, 20.0 * 25 * 1e6, 10.0 * 25 * 1e6
     speed = JudgingSpeed(slowest=5e6, usual=10e6, fastest=20e6)
@@ -469,7 +469,7 @@ async def test_what_was_recorded_is_of_its_own_window_and_of_no_other(tmp_path: 
         own_evidence(tmp_path, 1, own)
 
 
-async def test_a_source_that_hangs_or_fails_does_not_hold_up_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_or_failing_source_does_not_delay_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hangs() -> Any:
         await asyncio.sleep(60)
 

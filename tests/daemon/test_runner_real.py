@@ -68,7 +68,7 @@ async def test_a_run_measures_a_baseline_and_a_stream_and_its_quality(bench: Ben
     assert (second.bitrate, second.vmaf_score, second.pushed, second.encoders) == (None, None, None, None)
 
 
-async def test_how_long_a_run_takes_is_known_once_one_was_judged(bench: Bench) -> None:
+async def test_a_runs_duration_is_known_once_one_was_scored(bench: Bench) -> None:
     again = RunRequest(scenarios=[replace(SHORT, duration=1.0)])
     assert bench.runner.plan(again).most_seconds is None
     began = time.monotonic()
@@ -278,7 +278,7 @@ async def test_a_file_that_cannot_be_streamed_is_refused_before_anything_is_meas
     assert bench.marks == []
 
 
-async def test_a_damaged_source_gets_no_scores(bench: Bench) -> None:
+async def test_a_damaged_film_gets_no_scores(bench: Bench) -> None:
     """What a decoder makes of damaged pictures is not the same each time: no frame could be compared with its own."""
     path = make_clip(media_directory(bench) / "damaged.mp4", seconds=2.0)
     content, chance = bytearray(path.read_bytes()), random.Random(3)
@@ -318,7 +318,7 @@ async def test_a_file_from_the_media_directory_is_streamed(bench: Bench) -> None
 
 
 @pytest.mark.slow
-async def test_films_that_are_odd_are_streamed_in_real_time_and_judged(bench: Bench) -> None:
+async def test_unusual_films_are_streamed_in_real_time_and_scored(bench: Bench) -> None:
     """Sound that is longer than the picture, a cover before it, two sizes: what is odd is said of the source."""
     media = media_directory(bench)
     plain = films.lavfi(films.picture(seconds=3.0), *films.YUV, to=media / "plain.mp4")
@@ -372,7 +372,7 @@ async def test_a_stream_is_really_pushed(make_config: ConfigFactory, tmp_path: P
     assert ended.finished[0].vmaf_score is not None
 
 
-async def test_a_server_that_dies_fails_the_scenario(make_config: ConfigFactory, tmp_path: Path) -> None:
+async def test_a_dying_server_fails_the_scenario(make_config: ConfigFactory, tmp_path: Path) -> None:
     with rtmp_server(tmp_path) as server:
         bench = Bench(make_config(), server.url)
         begun = bench.runner.start(RunRequest(scenarios=[msgspec.structs.replace(SHORT, duration=60)]))
@@ -416,7 +416,7 @@ async def test_an_ffmpeg_behind_a_wrapper_is_run_and_stopped_like_any(
     assert (ended.state, own_ffmpegs()) == ("aborted", set())
 
 
-async def test_an_ffmpeg_that_talks_without_end_fills_neither_memory_nor_disk(
+async def test_endless_output_of_ffmpeg_fills_neither_memory_nor_disk(
     make_config: ConfigFactory, tmp_path: Path
 ) -> None:
     """50 MB on standard error and a line of 300 kB on standard output, beside a scenario that is well."""
@@ -440,9 +440,7 @@ async def test_a_missing_ffmpeg_is_a_clear_failure(make_config: ConfigFactory) -
     assert "apt-get install ffmpeg" in (ended.error or "")
 
 
-async def test_a_full_disk_fails_the_run_and_disturbs_nothing_else(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_fails_only_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk fills up after the first results file was written: that file stays as it was."""
     results = Path(bench.config.paths.results)
     fsync, full = os.fsync, False
@@ -465,7 +463,7 @@ async def test_a_full_disk_fails_the_run_and_disturbs_nothing_else(
     assert (await bench.run(IDLE)).state == "done"
 
 
-async def test_a_mark_that_fails_is_a_note_and_no_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_mark_is_only_a_note(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken() -> None:
         raise RuntimeError("the history is closed")
 
@@ -512,7 +510,7 @@ async def test_a_run_that_a_dead_daemon_left_is_marked_interrupted(bench: Bench)
     assert (folder / "02-encoder-1.log").exists()
 
 
-async def test_a_dead_daemons_run_without_a_readable_results_file_is_interrupted_too(bench: Bench) -> None:
+async def test_a_dead_daemons_run_without_a_readable_results_file_is_marked_interrupted(bench: Bench) -> None:
     done = await bench.run(IDLE)
     path = bench.folder(done) / "run.json"
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(done, state="running", ended=None)))
@@ -525,7 +523,7 @@ async def test_a_dead_daemons_run_without_a_readable_results_file_is_interrupted
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"id": 5}', b"\xff\xfe", b"[]"])
-async def test_a_broken_journal_costs_that_run_only(
+async def test_a_broken_journal_loses_only_that_run(
     bench: Bench, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     done = await bench.run(IDLE)
@@ -553,7 +551,7 @@ BAD_SCENARIOS: list[tuple[str, dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("field", "change"), BAD_SCENARIOS, ids=lambda value: str(value)[:40])
-async def test_a_scenario_that_cannot_be_run_is_refused_by_its_field(
+async def test_an_invalid_scenario_is_refused_by_its_field(
     bench: Bench, field: str, change: dict[str, object], tmp_path: Path
 ) -> None:
     media = Path(bench.config.scenarios.media_dir)

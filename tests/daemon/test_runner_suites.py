@@ -134,7 +134,7 @@ def test_a_json_file_without_an_object_is_not_read_as_toml(tmp_path: Path) -> No
         load_suite(path)
 
 
-def test_a_missing_file_is_said_so(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(WrongField, match="No such file"):
         load_suite(tmp_path / "none.toml")
 

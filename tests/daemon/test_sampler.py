@@ -58,7 +58,7 @@ def source(probe: ScriptedProbe, make_config: ConfigFactory) -> Source:
     return Source(ProbeEntry("demo", lambda config: probe, ()), make_config(), OneByOne())
 
 
-async def test_askers_at_the_same_moment_share_one_reading(source: Source, probe: ScriptedProbe) -> None:
+async def test_concurrent_callers_share_one_reading(source: Source, probe: ScriptedProbe) -> None:
     readings = await asyncio.gather(*(source.read() for _ in range(50)))
     assert probe.reads == 1
     assert len({id(reading) for reading in readings}) == 1
@@ -107,7 +107,7 @@ async def test_a_repeated_failure_does_not_grow_its_traceback(source: Source, pr
     assert len(set(lengths[1:])) == 1
 
 
-async def test_a_reading_that_is_too_old_for_the_asker_is_taken_anew(source: Source, probe: ScriptedProbe) -> None:
+async def test_a_reading_too_old_for_the_caller_is_repeated(source: Source, probe: ScriptedProbe) -> None:
     first = await source.read()
     assert await source.read(max_age=60) is first
     assert await source.read(max_age=0) is not first
@@ -115,9 +115,7 @@ async def test_a_reading_that_is_too_old_for_the_asker_is_taken_anew(source: Sou
     assert not probe.overlapped
 
 
-async def test_a_source_that_hangs_costs_its_askers_their_patience_and_then_recovers(
-    source: Source, probe: ScriptedProbe
-) -> None:
+async def test_a_hanging_source_times_out_and_then_recovers(source: Source, probe: ScriptedProbe) -> None:
     probe.gate.clear()
     with pytest.raises(SourceBroken, match="has not answered for"):
         await source.read(patience=0.05)
@@ -130,9 +128,7 @@ async def test_a_source_that_hangs_costs_its_askers_their_patience_and_then_reco
     assert source.status.state == "ok"
 
 
-async def test_an_asker_that_gives_up_does_not_take_the_reading_from_others(
-    source: Source, probe: ScriptedProbe
-) -> None:
+async def test_a_caller_that_gives_up_does_not_cancel_the_reading(source: Source, probe: ScriptedProbe) -> None:
     probe.gate.clear()
     patient = asyncio.create_task(source.read(patience=10))
     hasty = asyncio.create_task(source.read(patience=10))
@@ -288,7 +284,7 @@ async def test_one_source_that_hangs_does_not_delay_another(make_config: ConfigF
     assert well.closed
 
 
-async def test_sources_that_are_asked_at_once_are_read_one_by_one(
+async def test_sources_queried_at_once_are_read_one_by_one(
     make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sampler, "ORDER_SECONDS", 10.0)

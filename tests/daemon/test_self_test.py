@@ -49,7 +49,7 @@ async def test_it_is_asked_once_for_each_pair_of_programs(monkeypatch: pytest.Mo
 
 
 @pytest.mark.slow
-async def test_programs_that_disagree_are_told_before_the_run_and_give_no_scores(
+async def test_disagreeing_programs_are_reported_before_the_run_and_give_no_scores(
     make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(quality, "SAME_COLOURS", "null")
@@ -62,9 +62,7 @@ async def test_programs_that_disagree_are_told_before_the_run_and_give_no_scores
 
 
 @pytest.mark.slow
-async def test_a_program_that_cannot_make_the_test_leaves_the_scores_and_says_so(
-    make_config: ConfigFactory, tmp_path: Path
-) -> None:
+async def test_a_failed_self_test_keeps_the_scores_and_is_reported(make_config: ConfigFactory, tmp_path: Path) -> None:
     program = tmp_path / "my-ffmpeg"
     program.write_text('#!/bin/sh\ncase "$*" in *ffv1*) exit 1 ;; esac\nexec ffmpeg "$@"\n', "utf-8")
     program.chmod(0o755)

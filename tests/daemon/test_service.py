@@ -38,7 +38,7 @@ def test_a_daemon_starts_although_a_killed_one_has_left_its_socket(tmp_path: Pat
         assert again.api.get("/api/v1/runs").status_code == 200
 
 
-def test_a_file_in_the_sockets_place_is_not_removed(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_socket_is_not_removed(tmp_path: Path) -> None:
     (tmp_path / "control").mkdir()
     obstacle = tmp_path / "control" / "wattview.sock"
     obstacle.write_text("precious")
@@ -78,7 +78,7 @@ def test_a_wrong_setting_is_one_line_and_status_2(tmp_path: Path, setting: str, 
     assert "Traceback" not in daemon.log
 
 
-def test_a_state_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_state_directory_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     daemon = DaemonProcess(tmp_path, ())
     assert daemon.process.wait(20) == 1

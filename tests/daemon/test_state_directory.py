@@ -20,7 +20,7 @@ from wattview.daemon import state_directory
 from wattview.daemon.state_directory import StateError, StateTaken
 
 
-def test_two_daemons_on_one_state_directory_are_one_too_many(tmp_path: Path) -> None:
+def test_a_second_daemon_on_a_state_directory_is_refused(tmp_path: Path) -> None:
     with running_daemon(tmp_path) as daemon:
         elsewhere = tmp_path / "elsewhere" / "other.sock"
         second = subprocess.run(
@@ -66,7 +66,7 @@ def test_up_attaches_to_the_daemon_that_holds_the_state_directory(tmp_path: Path
         assert daemon.process.poll() is None
 
 
-def test_two_that_are_started_at_once_share_the_faster_ones_daemon(tmp_path: Path) -> None:
+def test_two_simultaneous_starts_share_one_daemon(tmp_path: Path) -> None:
     sets = [f"paths.state={tmp_path / 'state'}", f"daemon.control_socket={tmp_path / 'control' / 'w.sock'}"]
     exporters = ("rapl", "docker", "node", "containers", "nginx_rtmp", "results", "qoe", "cost", "gpu", "health")
     sets += [f"endpoints.{key}.port=0" for key in exporters]
@@ -103,7 +103,7 @@ def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("obstacle", ["fifo", "directory", "link"])
-def test_what_stands_in_the_locks_place_neither_hangs_nor_is_followed(tmp_path: Path, obstacle: str) -> None:
+def test_a_special_file_as_the_lock_neither_hangs_nor_is_followed(tmp_path: Path, obstacle: str) -> None:
     path = tmp_path / state_directory.LOCK_NAME
     precious = tmp_path / "precious"
     precious.write_text("kept")
@@ -122,7 +122,7 @@ def test_what_stands_in_the_locks_place_neither_hangs_nor_is_followed(tmp_path: 
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o777, 0o750, 0o701])
-def test_a_state_directory_that_is_open_to_others_is_closed(tmp_path: Path, mode: int) -> None:
+def test_a_state_directory_open_to_others_is_made_private(tmp_path: Path, mode: int) -> None:
     state = tmp_path / "state"
     state.mkdir()
     (state / "history.sqlite").touch()
@@ -131,7 +131,7 @@ def test_a_state_directory_that_is_open_to_others_is_closed(tmp_path: Path, mode
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
 
 
-def test_a_directory_that_serves_others_too_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_a_shared_directory_is_refused_with_the_fix(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     (shared / "letters.txt").touch()

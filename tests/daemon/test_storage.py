@@ -17,7 +17,7 @@ from wattview.daemon import storage
 from wattview.daemon.storage import Unwritable
 
 
-def test_a_full_and_a_read_only_disk_are_found_out_with_the_way_out(tmp_path: Path) -> None:
+def test_a_full_and_a_read_only_disk_are_detected_with_the_fix(tmp_path: Path) -> None:
     output = run_on_small_disk(
         """
         import subprocess
@@ -51,7 +51,7 @@ def test_a_full_and_a_read_only_disk_are_found_out_with_the_way_out(tmp_path: Pa
     ]
 
 
-def test_a_file_in_the_directorys_place_is_named(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
     for path in (tmp_path / "runs", tmp_path / "runs" / "below"):
         with pytest.raises(Unwritable) as refusal:
@@ -59,7 +59,7 @@ def test_a_file_in_the_directorys_place_is_named(tmp_path: Path) -> None:
         assert refusal.value.fix == f"{tmp_path / 'runs'} is not a directory: move it away, or set paths.state"
 
 
-async def test_what_befalls_a_directory_is_said_once_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_problem_of_a_directory_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "wattview.state")
     results = tmp_path / "results"
     results.mkdir()
@@ -84,7 +84,7 @@ async def test_what_befalls_a_directory_is_said_once_each(tmp_path: Path, caplog
     assert len(caplog.records) == 3
 
 
-def test_a_daemon_whose_history_and_directories_go_away_says_so_and_goes_on(tmp_path: Path) -> None:
+def test_a_daemon_that_loses_its_history_and_directories_reports_it_and_continues(tmp_path: Path) -> None:
     with running_daemon(tmp_path, "history.interval=0.2s") as daemon:
         wait_for(lambda: "from 2" in finding(daemon, "history")["detail"], daemon)
         for path in daemon.state.glob("history.sqlite*"):

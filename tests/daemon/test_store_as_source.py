@@ -146,7 +146,7 @@ def eventually(true: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.1)
 
 
-def test_a_daemon_with_a_store_that_is_not_there_says_it_once_and_wherever_it_is_asked(tmp_path: Path) -> None:
+def test_a_missing_store_is_logged_once_and_reported_wherever_it_matters(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with running_daemon(tmp_path, STORE, f"history.prometheus_url={url}") as daemon:
         eventually(lambda: successes(daemon, "rapl-exporter").get("history") == 0)
@@ -160,7 +160,7 @@ def test_a_daemon_with_a_store_that_is_not_there_says_it_once_and_wherever_it_is
 
 
 @pytest.mark.slow
-async def test_a_store_that_ends_shows_wherever_its_figures_are_missing(tmp_path: Path) -> None:
+async def test_a_stopped_store_is_reported_wherever_its_figures_are_missing(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "daemon").mkdir()
     with contextlib.ExitStack() as stack:

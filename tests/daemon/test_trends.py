@@ -81,7 +81,7 @@ async def test_the_rate_of_a_counter_is_true_whatever_the_step(machine: Machine,
     assert [value for _, value in cpu.points] == pytest.approx([25.0] * len(cpu.points))
 
 
-async def test_a_source_that_followed_another_is_not_added_to_it(machine: Machine) -> None:
+async def test_a_source_that_replaced_another_is_not_added_to_it(machine: Machine) -> None:
     """The machine's power bears the label of its source: where that changes, the series follow one another."""
     begin = await machine.tick() - 5.0
     before = await trends(machine.history, "machine", "power", (), begin, begin + 10.0, 0.0)

@@ -109,7 +109,7 @@ def test_a_part_that_is_unknown_makes_the_wall_unknown_and_counting_begins_anew(
         ("rapl", ("A GPU",), "the machine has changed since the calibration (GPUs: none, here A GPU)"),
     ],
 )
-def test_it_says_nothing_of_a_machine_that_it_was_not_made_for(
+def test_a_calibration_is_void_on_another_machine(
     tmp_path: Path, learnt: tuple[WallMachine, WallCalibration], source: str, gpus: tuple[str, ...], reason: str
 ) -> None:
     machine, calibration = learnt
@@ -122,7 +122,7 @@ def test_it_says_nothing_of_a_machine_that_it_was_not_made_for(
     assert power.reason.startswith(reason)
 
 
-def test_it_says_nothing_after_the_processor_was_replaced(
+def test_a_calibration_is_void_after_the_processor_changed(
     tmp_path: Path, learnt: tuple[WallMachine, WallCalibration]
 ) -> None:
     machine, calibration = learnt
@@ -151,7 +151,7 @@ def test_outside_of_the_calibrated_range_there_is_no_interval(
     assert power.reason.startswith("outside the calibrated range")
 
 
-def test_it_is_kept_for_its_owner_alone_and_is_there_again_after_a_restart(
+def test_the_calibration_is_private_and_survives_a_restart(
     tmp_path: Path, learnt: tuple[WallMachine, WallCalibration]
 ) -> None:
     adopt(wall_of(tmp_path), learnt[1])

@@ -83,7 +83,7 @@ def client(certificates: tuple[Path, Authority]) -> Iterator[httpx.Client]:
         yield one
 
 
-def test_exporters_want_tls_and_the_password(node: str, client: httpx.Client) -> None:
+def test_exporters_require_tls_and_the_password(node: str, client: httpx.Client) -> None:
     assert node.startswith("https://")
     for wrong in (None, ("prometheus", "wrong"), ("nobody", PASSWORD), ("", "")):
         answer = client.get(f"{node}/metrics", auth=wrong)
@@ -164,7 +164,7 @@ async def test_a_real_prometheus_scrapes_over_tls_with_its_password(
         assert [one["lastError"] for one in found] == [""] * len(targets)
 
 
-def test_a_renewed_certificate_and_a_changed_password_hold_at_once_and_what_is_wrong_is_not_taken(
+def test_a_valid_new_certificate_or_password_applies_at_once_and_an_invalid_one_is_rejected(
     certificates: tuple[Path, Authority], tmp_path: Path
 ) -> None:
     for name in ("server.pem", "server.key"):
@@ -199,7 +199,7 @@ def test_a_renewed_certificate_and_a_changed_password_hold_at_once_and_what_is_w
         assert "Traceback" not in daemon.log
 
 
-async def test_client_certificates_are_wanted_verified_and_looked_at(
+async def test_client_certificates_are_requested_verified_and_checked(
     certificates: tuple[Path, Authority], tmp_path: Path
 ) -> None:
     directory, known = certificates
@@ -367,7 +367,7 @@ def test_certificates_may_stand_in_the_file_and_suites_are_chosen_by_gos_names(
     assert names == ["ECDHE-ECDSA-AES256-GCM-SHA384"]
 
 
-def test_an_empty_file_wants_nothing(tmp_path: Path) -> None:
+def test_an_empty_web_configuration_requires_nothing(tmp_path: Path) -> None:
     file = WebConfigFile(write(tmp_path, "basic_auth_users:\n# nobody\n"))
     assert file.current().tls is None
     assert file.current().users == {}
@@ -381,7 +381,7 @@ def basic(user: str, password: str | bytes) -> bytes:
     return b"Basic " + base64.b64encode(user.encode() + b":" + given)
 
 
-async def test_a_password_that_was_right_costs_bcrypt_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_correct_password_runs_bcrypt_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bytes] = []
     really = bcrypt.checkpw
 
@@ -402,7 +402,7 @@ async def test_a_password_that_was_right_costs_bcrypt_once(monkeypatch: pytest.M
     assert not await passwords.right(basic("alice", PASSWORD), changed)
 
 
-async def test_bcrypt_does_not_hold_the_loop() -> None:
+async def test_bcrypt_does_not_block_the_event_loop() -> None:
     passwords = Passwords()
     slow = {"alice": bcrypt.hashpw(b"x", bcrypt.gensalt(10)).decode()}
     task = asyncio.create_task(passwords.right(basic("alice", "wrong"), slow))
@@ -429,7 +429,7 @@ async def test_of_a_long_password_72_bytes_count_as_everywhere() -> None:
     assert await Passwords().right(basic("alice", long), users)
 
 
-def test_a_peer_that_speaks_no_tls_gets_nothing_and_disturbs_nobody(node: str, daemon: DaemonProcess) -> None:
+def test_a_peer_without_tls_gets_nothing_and_affects_no_other(node: str, daemon: DaemonProcess) -> None:
     port = int(node.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as plain:
         plain.sendall(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n")

@@ -147,7 +147,7 @@ async def test_the_maximum_of_a_constant_power_is_that_power(
         assert result.power_percentile_watts[percent] == pytest.approx(45.0 * sockets, rel=0.06)
 
 
-async def test_a_spike_before_the_window_is_none_of_it(tmp_path: Path, make_config: ConfigFactory) -> None:
+async def test_a_spike_before_the_window_does_not_count(tmp_path: Path, make_config: ConfigFactory) -> None:
     """300 W for 50 ms, 0.42 s before a window at 40 W, and once more half a second after it."""
     bench = Bench(tmp_path, make_config, machine(Spikes(40.0, 260.0, 6.0, 0.05)), 0.001)
     bench.go(5.9 - bench.clock.seconds)

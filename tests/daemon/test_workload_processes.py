@@ -80,7 +80,7 @@ def test_a_service_has_its_own_processes_and_those_below_it(machine: Machine) ->
     assert machine.pids(SERVICE) == {100, 101, 102}
 
 
-def test_a_pod_has_not_the_processes_of_its_containers(machine: Machine) -> None:
+def test_a_pod_does_not_list_the_processes_of_its_containers(machine: Machine) -> None:
     pod = f"/kubepods.slice/kubepods-pod{POD_UID.replace('-', '_')}.slice"
     machine.put(pod, 300)
     machine.put(f"{pod}/cri-containerd-{CRI_ID}.scope", 301)
@@ -113,9 +113,7 @@ async def test_kernel_threads_belong_to_nobody_and_other_processes_not_to_the_ke
     assert [one.command for one in answer.processes] == ["[kworker/0:1]"]
 
 
-async def test_of_very_many_the_busiest_and_the_largest_are_listed_at_a_bounded_cost(
-    tmp_path: Path, make_config: ConfigFactory
-) -> None:
+async def test_only_the_busiest_and_largest_processes_are_listed(tmp_path: Path, make_config: ConfigFactory) -> None:
     machine = Machine(tmp_path, make_config, 2)
     pids = range(1000, 1600)
     machine.put(SERVICE, *pids)
@@ -129,7 +127,7 @@ async def test_of_very_many_the_busiest_and_the_largest_are_listed_at_a_bounded_
     machine.probe.close()
 
 
-async def test_a_workload_that_has_ended_is_said_to_be_gone(machine: Machine) -> None:
+async def test_an_ended_workload_is_shown_as_ended(machine: Machine) -> None:
     machine.put(SERVICE, 100)
     watch = machine.watch()
     await watch.of(SERVICE)

@@ -243,7 +243,7 @@ def _check_metrics(families: list[Family], count: int) -> None:
         assert len(texts) == len(set(texts)) == count
 
 
-async def test_what_ends_between_two_looks_has_its_last_joule_and_the_rest_of_its_slice_has_none(
+async def test_a_workload_ended_between_samples_keeps_its_last_joule(
     tmp_path: Path, make_config: ConfigFactory
 ) -> None:
     mixture = Mixture(tmp_path, make_config, 2, "workloads.engines=")

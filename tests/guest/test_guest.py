@@ -89,7 +89,7 @@ def test_every_exporter_answers_under_the_unit(guest: Guest) -> None:
     assert active == "active"
 
 
-def test_the_clock_may_be_read_and_nothing_else_is_missing_beside_node_exporter(guest: Guest) -> None:
+def test_only_clock_access_is_added_beside_node_exporter(guest: Guest) -> None:
     guest.run("systemd-run --unit real prometheus-node-exporter --web.listen-address=127.0.0.1:9199"
               " --web.disable-exporter-metrics --no-collector.systemd")  # fmt: skip
     fetch = "curl -sS --fail --max-time 60 http://127.0.0.1:9199/metrics"
@@ -195,7 +195,7 @@ def test_containerds_own_containers_are_no_other_engines(guest: Guest) -> None:
     assert len(root) == 1, "the root cgroup, once"
 
 
-def test_a_users_podman_is_refused_with_advice_that_fits_and_measured_as_that_user(
+def test_rootless_podman_is_refused_with_fitting_advice_and_measured_as_its_user(
     guest: Guest, measures: Callable[[str], None]
 ) -> None:
     guest.until("systemctl is-active user@1000", "the user's own systemd")
@@ -249,7 +249,7 @@ def workloads(guest: Guest) -> tuple[Exposition, float, float]:
     return Exposition(said), float(before), float(after)
 
 
-def test_whatever_runs_is_a_workload_by_its_name_and_nearly_all_cpu_time_is_theirs(guest: Guest) -> None:
+def test_named_workloads_cover_nearly_all_cpu_time(guest: Guest) -> None:
     spin = "sh -c 'while :; do :; done'"
     guest.run(
         "mkdir -p /etc/systemd/system/wattview.service.d"
@@ -313,7 +313,7 @@ def test_containers_of_docker_and_of_every_podman_are_served_at_once_until_they_
 PLUG = '{"meters": [{"power": 42.5, "is_valid": true, "total": 100, "timestamp": 1}]}'
 
 
-def test_a_meter_the_grid_and_all_that_is_kept_work_under_the_unit(guest: Guest) -> None:
+def test_meter_grid_and_stored_files_work_under_the_systemd_unit(guest: Guest) -> None:
     """Nothing that the unit closes is needed: another machine's meter, a file of prices, and the state directory."""
     guest.run(
         'mkdir -p /srv/plug && cd /srv/plug && echo \'{"mac": "A8032A", "type": "SHPLG-S"}\' >shelly'

@@ -63,7 +63,7 @@ def test_v2_is_found_under_both_drivers_rootless_and_nested(tmp_path: Path, path
     assert place == cgroup.Place(path, {"": str(directory)})
 
 
-def test_a_container_whose_init_sits_in_a_child_cgroup_is_measured_whole(tmp_path: Path) -> None:
+def test_a_container_whose_init_is_in_a_child_cgroup_is_measured_completely(tmp_path: Path) -> None:
     tree.v2_mount(tmp_path)
     directory = tree.v2_cgroup(tmp_path, f"/docker/{ID}")
     tree.v2_cgroup(tmp_path, f"/docker/{ID}/init.scope")
@@ -90,7 +90,7 @@ def test_a_mount_that_shows_a_part_of_the_hierarchy_is_followed(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("named", [{}, {"": f"/../../system.slice/docker-{ID}.scope"}, {"": f"/elsewhere/{ID}"}])
-def test_what_the_pid_does_not_tell_is_found_by_the_id(tmp_path: Path, named: dict[str, str]) -> None:
+def test_a_container_not_found_by_pid_is_found_by_id(tmp_path: Path, named: dict[str, str]) -> None:
     tree.v2_mount(tmp_path)
     directory = tree.v2_cgroup(tmp_path, f"/system.slice/docker-{ID}.scope")
     place = cgroup.locate(found_in(tmp_path), ID, named)
@@ -136,7 +136,7 @@ def test_cpu_max_and_weight() -> None:
 
 
 @pytest.mark.parametrize(("weight", "shares"), [(100, 1024), (0, None), (39, None), (1, None), (10000, None)])
-def test_a_weight_says_its_shares_only_where_one_rule_made_it(weight: int, shares: int | None) -> None:
+def test_a_weight_converts_to_shares_only_by_one_rule(weight: int, shares: int | None) -> None:
     # runc made 39 of 1024 shares up to 1.3.1 and 100 since; 100 is the kernel's own default, and 0 is cpu.idle.
     assert cgroup.shares_of_weight(weight) == shares
 

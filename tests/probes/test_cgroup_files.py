@@ -159,7 +159,7 @@ def test_every_v2_counter_is_read(v2: Path) -> None:
     )  # fmt: skip
 
 
-def test_a_limit_is_read_and_none_is_none(tmp_path: Path) -> None:
+def test_a_limit_is_parsed_and_max_is_no_limit(tmp_path: Path) -> None:
     tree.v2_mount(tmp_path)
     tree.v2_cgroup(tmp_path, PATH, limit="67108864", quota="max 100000")
     files = open_files(tmp_path)
@@ -195,7 +195,7 @@ def test_a_missing_memory_controller_costs_memory_alone_and_says_how_to_get_it(
 @pytest.mark.parametrize(
     "text", ["", "garbage\n", "usage_usec\nuser_usec 1", "usage_usec x\nuser_usec 1\nsystem_usec 1\n"]
 )
-def test_a_file_that_makes_no_sense_costs_its_own_numbers(v2: Path, text: str) -> None:
+def test_an_unparsable_file_only_loses_its_own_figures(v2: Path, text: str) -> None:
     tree.write(v2 / "fs/cgroup" / PATH.lstrip("/"), {"cpu.stat": text})
     counters, (fault,) = open_files(v2).read()
     assert fault.part == "cgroup cpu"
@@ -245,7 +245,7 @@ def test_bfqs_own_counters_are_used_where_throttling_counts_nothing(v1: Path) ->
     assert (disk.bytes_by_operation, disk.ios_by_operation) == ({"Read": 512}, {"Read": 1})
 
 
-def test_no_disk_has_been_touched_is_not_no_data(v2: Path) -> None:
+def test_an_idle_disk_is_not_missing_data(v2: Path) -> None:
     tree.write(v2 / "fs/cgroup" / PATH.lstrip("/"), {"io.stat": ""})
     assert open_files(v2).read()[0].disks == ()
     for file in v2.rglob("io.stat"):
@@ -258,7 +258,7 @@ def test_a_working_set_is_never_below_zero(v2: Path) -> None:
     assert open_files(v2).read()[0].memory_working_set_bytes == 0
 
 
-def test_a_removed_cgroup_is_gone(v2: Path) -> None:
+def test_a_removed_cgroup_is_absent(v2: Path) -> None:
     files = open_files(v2)
     directory = v2 / "fs/cgroup" / PATH.lstrip("/")
     for file in directory.iterdir():

@@ -64,7 +64,7 @@ def test_more_tasks_than_are_looked_at_are_not_known_by_state(tmp_path: Path) ->
     assert count_tasks("/proc", str(tmp_path), "tasks") == {}
 
 
-def test_a_load_average_fades_as_its_time_goes_by() -> None:
+def test_a_load_average_decays_over_its_period() -> None:
     tasks = {"running": 4, "uninterruptible": 1}
     first = load_average(None, tasks, 0.5)
     assert first == LoadAverage(running=4.0, uninterruptible=1.0)
@@ -72,7 +72,7 @@ def test_a_load_average_fades_as_its_time_goes_by() -> None:
     assert second == LoadAverage(running=2.0, uninterruptible=2.0)
 
 
-def test_a_layer_that_may_not_be_read_is_a_fault_and_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_disk_layer_is_a_fault_without_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = threading.Event()
 
     def refused(*_: object) -> None:
@@ -90,7 +90,7 @@ def test_a_layer_that_may_not_be_read_is_a_fault_and_no_number(tmp_path: Path, m
     background.close()
 
 
-def test_what_is_walked_is_forgotten_with_its_container(tmp_path: Path) -> None:
+def test_disk_walks_end_with_their_container(tmp_path: Path) -> None:
     tree.write(tmp_path / "layer", {"a": "x"})
     background = Background(Paths(rootfs=str(tmp_path)), Disks(str(tmp_path)), walk_seconds=0.01, tasks_seconds=0.01)
     background.follow({"x": ScanTarget(layer="/layer"), "gone": ScanTarget(layer="/no-such-layer")})
@@ -110,7 +110,7 @@ def test_what_is_walked_is_forgotten_with_its_container(tmp_path: Path) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "container-space"]
 
 
-def test_an_exit_is_told_at_once_and_only_of_processes_that_were_added() -> None:
+def test_an_exit_is_reported_at_once_and_only_for_added_processes() -> None:
     told: list[int] = []
     heard = threading.Event()
 
@@ -140,7 +140,7 @@ def test_an_exit_is_told_at_once_and_only_of_processes_that_were_added() -> None
     assert not [thread for thread in threading.enumerate() if thread.name == "process-exits"]
 
 
-def test_exits_are_not_watched_through_another_pid_namespaces_procfs(tmp_path: Path) -> None:
+def test_exits_are_not_watched_through_a_foreign_pid_namespace(tmp_path: Path) -> None:
     (tmp_path / "self").symlink_to("4242424")
     watch = ExitWatch(str(tmp_path), lambda pid: None)
     assert not watch.usable

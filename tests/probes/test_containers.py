@@ -83,7 +83,7 @@ def names(reading: ContainersReading) -> set[str]:
     return {container.name for container in reading.containers}
 
 
-def test_a_container_is_who_the_engine_says_and_uses_what_its_cgroup_says(machine: Machine) -> None:
+def test_a_containers_name_comes_from_the_engine_and_its_use_from_its_cgroup(machine: Machine) -> None:
     tree.v2_cgroup(machine.sys, PATH, limit="67108864")
     machine.start(ID, "web", 4242, PATH, labels={"a.b": "c"}, health="healthy", restarts=3)
     reading = machine.probe.read()
@@ -186,7 +186,7 @@ def test_a_limit_that_the_engine_changed_is_seen(machine: Machine) -> None:
     machine.until(lambda reading: named(reading, "web").memory_limit_bytes == 33554432)
 
 
-def test_a_restarted_container_begins_anew(machine: Machine) -> None:
+def test_a_restarted_container_starts_from_zero(machine: Machine) -> None:
     tree.v2_cgroup(machine.sys, PATH, usage_usec=5_000_000)
     machine.start(ID, "web", 4242, PATH)
     assert named(machine.probe.read(), "web").cpu_seconds_total == 5.0
@@ -213,7 +213,7 @@ def test_an_ended_container_is_forgotten_after_a_while(machine: Machine, monkeyp
     assert machine.probe.read().ended == ()
 
 
-def test_a_container_without_a_cgroup_here_costs_its_own_numbers(machine: Machine) -> None:
+def test_a_container_without_a_local_cgroup_only_loses_its_own_figures(machine: Machine) -> None:
     tree.v2_cgroup(machine.sys, PATH)
     machine.start(ID, "web", 4242, PATH)
     machine.start(OTHER_ID, "rootless", 4343, "/user.slice/session-1.scope")
@@ -295,7 +295,7 @@ def test_more_containers_than_files_may_be_open_are_measured_all_the_same(
     assert len(held) == 1, "only one container's files are held"
 
 
-def test_nothing_is_asked_of_the_engine_by_a_read(machine: Machine) -> None:
+def test_a_read_does_not_call_the_engine(machine: Machine) -> None:
     tree.v2_cgroup(machine.sys, PATH)
     machine.start(ID, "web", 4242, PATH)
     machine.probe.read()
@@ -306,7 +306,7 @@ def test_nothing_is_asked_of_the_engine_by_a_read(machine: Machine) -> None:
     assert machine.api.requests == before
 
 
-def test_no_socket_is_an_absent_source_and_says_the_way_out(tmp_path: Path, make_config: MakeConfig) -> None:
+def test_a_missing_socket_is_an_absent_source_with_its_fix(tmp_path: Path, make_config: MakeConfig) -> None:
     probe = ContainersProbe(make_config(f"docker.host=unix://{tmp_path}/no.sock"))
     with pytest.raises(SourceAbsent) as caught:
         probe.read()
@@ -325,7 +325,7 @@ def test_a_socket_where_nobody_listens_is_an_absent_source(tmp_path: Path, make_
     probe.close()
 
 
-def test_a_socket_that_may_not_be_opened_is_refused_and_says_the_way_out(make_config: MakeConfig) -> None:
+def test_a_refused_socket_names_its_fix(make_config: MakeConfig) -> None:
     with directory_for_all() as directory, socket.socket(socket.AF_UNIX) as listener:
         path = directory / "docker.sock"
         listener.bind(str(path))
@@ -357,7 +357,7 @@ def test_a_container_without_a_health_check_has_no_health(machine: Machine, heal
     ("asked_for", "weight", "shares"),
     [(1024, "39", 1024), (1024, "100", 1024), (512, "59", 512), (0, "100", 1024), (0, "0", None), (2, "0", 2)],
 )
-def test_cpu_shares_are_those_that_the_engine_was_asked_for(
+def test_cpu_shares_match_the_engines_setting(
     machine: Machine, asked_for: int, weight: str, shares: int | None
 ) -> None:
     tree.write(tree.v2_cgroup(machine.sys, PATH), {"cpu.weight": f"{weight}\n"})
@@ -416,7 +416,7 @@ def test_an_engine_that_hangs_is_broken_and_is_found_when_it_wakes(
         (f"/containers/{ID}/json", b'{"Id": "x", "Name": "/x", "State": {"Pid": "seven"}}'),
     ],
 )
-def test_answers_that_make_no_sense_are_a_broken_source(machine: Machine, path: str, body: bytes) -> None:
+def test_malformed_answers_are_a_broken_source(machine: Machine, path: str, body: bytes) -> None:
     machine.start(ID, "web", 4242, PATH)
     machine.api.raw[path] = body
     with pytest.raises(SourceBroken) as caught:
@@ -426,7 +426,7 @@ def test_answers_that_make_no_sense_are_a_broken_source(machine: Machine, path: 
 
 
 @pytest.mark.parametrize("path", ["/_ping", "/containers/json", f"/containers/{ID}/json"])
-def test_an_answer_of_any_length_costs_no_more_than_is_stated(machine: Machine, path: str) -> None:
+def test_an_answer_of_any_length_stays_within_the_stated_cost(machine: Machine, path: str) -> None:
     machine.start(ID, "web", 4242, PATH)
     machine.api.raw[path] = b"[" + b" " * (3 * bounded_docker.MAX_BYTES) + b"]"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -438,7 +438,7 @@ def test_an_answer_of_any_length_costs_no_more_than_is_stated(machine: Machine, 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4 * bounded_docker.MAX_BYTES / 1024
 
 
-def test_an_event_without_end_is_told_and_the_containers_are_listed_again(machine: Machine) -> None:
+def test_an_endless_event_is_reported_and_containers_are_listed_again(machine: Machine) -> None:
     tree.v2_cgroup(machine.sys, PATH)
     machine.start(ID, "web", 4242, PATH)
     assert names(machine.probe.read()) == {"web"}
@@ -477,7 +477,7 @@ def test_a_container_that_the_engine_cannot_describe_costs_itself(machine: Machi
     machine.until(lambda reading: names(reading) == {"web", "damaged"})
 
 
-def test_what_an_engine_leaves_null_costs_itself(machine: Machine) -> None:
+def test_a_null_field_of_an_engine_only_loses_itself(machine: Machine) -> None:
     """Networks may be null (https://github.com/moby/moby/issues/39345), and so may each of them, and a name."""
     tree.v2_cgroup(machine.sys, PATH)
     machine.start(ID, "web", 4242, PATH)
@@ -512,6 +512,6 @@ def test_the_engines_own_processes_are_summed_and_nobody_elses(machine: Machine)
     assert engine.memory_percent == pytest.approx(1500 * page / 1_024_000_000 * 100)
 
 
-def test_no_engine_process_to_be_seen_is_no_figure(machine: Machine) -> None:
+def test_without_a_visible_engine_process_there_is_no_figure(machine: Machine) -> None:
     engine = machine.probe.read().engine
     assert (engine.cpu_seconds_total, engine.memory_bytes, engine.memory_percent) == (None, None, None)

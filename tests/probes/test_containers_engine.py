@@ -266,7 +266,7 @@ def test_health_and_restarts_are_the_engines(watched: Watched) -> None:
     watched.until(lambda reading: "unsteady" in names(reading) and (named(reading, "unsteady").restarts or 0) >= 1)
 
 
-def test_a_container_killed_for_want_of_memory_is_counted(watched: Watched) -> None:
+def test_a_container_killed_by_the_oom_killer_is_counted(watched: Watched) -> None:
     made = watched.run(
         "hungry", "sh", "-c", "x=xxxxxxxxxxxxxxxx; (while :; do x=$x$x; done); sleep 1000",
         mem_limit="16m",

@@ -118,7 +118,7 @@ def test_one_name_in_several_engines_makes_no_series_twice(engines: Engines) -> 
         assert len(found) == len(set(found)) > 0
 
 
-def test_a_container_that_was_told_apart_stays_so_when_the_other_ends(engines: Engines) -> None:
+def test_a_container_keeps_its_distinguishing_name_when_the_other_ends(engines: Engines) -> None:
     """Its energy so far is under that name."""
     engines.run(engines.docker, ID, "web")
     engines.run(engines.podman, OTHER_ID, "web")
@@ -130,7 +130,7 @@ def test_a_container_that_was_told_apart_stays_so_when_the_other_ends(engines: E
 
 
 @pytest.mark.parametrize("action", ["die", "destroy"])
-def test_podman_is_asked_for_the_ends_of_containers_by_its_own_words(engines: Engines, action: str) -> None:
+def test_podmans_end_of_a_container_has_its_own_event_name(engines: Engines, action: str) -> None:
     engines.run(engines.podman, OTHER_ID, "encoder")
     engines.until({"encoder"})
     engines.podman.followed.acquire(timeout=5)
@@ -139,7 +139,7 @@ def test_podman_is_asked_for_the_ends_of_containers_by_its_own_words(engines: En
     engines.until(set())
 
 
-def test_a_container_that_two_sockets_tell_of_is_one(engines: Engines) -> None:
+def test_a_container_reported_by_two_sockets_is_one(engines: Engines) -> None:
     engines.run(engines.docker, ID, "web")
     engines.podman.containers = engines.docker.containers
     assert engines.until({"web"}).containers[0].engine == ""
@@ -157,7 +157,7 @@ def test_an_engine_under_two_paths_is_asked_once(tmp_path: Path, make_config: Ma
         api.close()
 
 
-def test_an_engine_that_comes_later_keeps_no_reading_waiting(tmp_path: Path, make_config: MakeConfig) -> None:
+def test_a_late_engine_does_not_delay_a_reading(tmp_path: Path, make_config: MakeConfig) -> None:
     late = tmp_path / "late.sock"
     engines = OtherEngines(make_config(f"docker.host=unix://{tmp_path}/none", f"workloads.engines=podman={late}"), list)
     try:
@@ -174,7 +174,7 @@ def test_an_engine_that_comes_later_keeps_no_reading_waiting(tmp_path: Path, mak
         engines.close()
 
 
-def test_without_docker_podmans_containers_are_there_and_nothing_is_missing(engines: Engines) -> None:
+def test_podman_works_without_docker(engines: Engines) -> None:
     engines.docker.close()
     engines.run(engines.podman, OTHER_ID, "encoder")
     reading = engines.until({"encoder"})
@@ -182,7 +182,7 @@ def test_without_docker_podmans_containers_are_there_and_nothing_is_missing(engi
     assert reading.engine.name == "Podman"
 
 
-def test_an_engine_that_gives_nonsense_is_said_and_costs_no_others(engines: Engines) -> None:
+def test_a_malformed_engine_answer_is_reported_and_affects_no_other(engines: Engines) -> None:
     engines.run(engines.docker, ID, "web")
     engines.annas.raw["/containers/json"] = b"<html>"
     reading = engines.until({"web"})

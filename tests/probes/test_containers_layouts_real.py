@@ -69,7 +69,7 @@ def test_a_container_inside_anothers_cgroup_is_not_taken_for_it(watched: Watched
     assert [gone.name for gone in reading.ended] == ["inner"]
 
 
-def test_a_container_whose_init_moved_into_a_child_cgroup_is_read_whole(
+def test_a_container_whose_init_moved_into_a_child_cgroup_is_read_completely(
     watched: Watched, make_config: MakeConfig
 ) -> None:
     made = watched.run("mover", *BUSY)
@@ -107,7 +107,7 @@ def test_a_paused_container_is_shown_as_paused_and_uses_nothing(watched: Watched
     watched.until(lambda reading: (named(reading, "pausing").cpu_seconds_total or 0) > (before or 0))
 
 
-def test_a_container_that_restarts_by_its_policy_counts_anew_and_stays_one_series(watched: Watched) -> None:
+def test_a_container_restarted_by_its_policy_stays_one_series(watched: Watched) -> None:
     watched.run("phoenix", "sh", "-c", "sleep 0.5; false", restart_policy={"Name": "always"})
     reading = watched.until(lambda reading: any(one.restarts for one in reading.containers))
     text = render(cadvisor_families(reading)).decode()

@@ -386,7 +386,7 @@ def test_the_docker_endpoint_says_what_docker_stats_says_and_more() -> None:
     assert found["docker_container_state"][0][0] == {"name": "web", "state": "running"}
 
 
-def test_promtool_has_nothing_to_say_about_the_names_that_are_ours(tmp_path: Path) -> None:
+def test_promtool_accepts_the_names_that_are_ours(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.fail("promtool is not installed; run: sudo apt-get install prometheus")

@@ -67,7 +67,7 @@ def test_the_engine_is_the_process_behind_the_socket(
     assert pages(use(proc, program, peer)) == resident
 
 
-def test_the_only_engine_here_is_the_one_that_is_here(tmp_path: Path) -> None:
+def test_a_single_engine_is_identified(tmp_path: Path) -> None:
     # A daemon in a container: the engine's process is in another process namespace, and has no number in ours.
     tree.process(tmp_path, 10, name="dockerd", resident_pages=7)
     tree.process(tmp_path, 11, name="containerd", parent=10, resident_pages=2)
@@ -75,7 +75,7 @@ def test_the_only_engine_here_is_the_one_that_is_here(tmp_path: Path) -> None:
     assert use(tmp_path, "dockerd", None, here=False) is None, "this one answers over the network"
 
 
-def test_an_engine_whose_containerd_cannot_be_told_from_others_has_no_sum(tmp_path: Path) -> None:
+def test_an_engine_with_an_ambiguous_containerd_has_no_sum(tmp_path: Path) -> None:
     tree.process(tmp_path, 10, name="dockerd", resident_pages=7)
     for pid in (11, 12):
         tree.process(tmp_path, pid, name="containerd", parent=9)
@@ -91,11 +91,11 @@ def test_an_engine_whose_containerd_cannot_be_told_from_others_has_no_sum(tmp_pa
         ("/var/run/docker.sock", "sudo apt-get install docker.io, "),
     ],
 )
-def test_a_socket_that_is_not_there_is_made_by_its_own_engine(where: str, fix: str) -> None:
+def test_a_missing_socket_is_created_by_its_own_engine(where: str, fix: str) -> None:
     assert absent_fix(where).startswith(fix)
 
 
-def test_a_socket_in_a_closed_directory_is_its_owners_alone(tmp_path: Path) -> None:
+def test_a_socket_in_a_private_directory_belongs_to_its_owner(tmp_path: Path) -> None:
     # Rootless Docker's is in /run/user/UID, root's Podman's in /run/podman: no group lets anybody in there.
     fix = refused_fix("/proc/1/root/none" if os.geteuid() else str(tmp_path))
     assert fix == "only root may open it: run WattView as root"
@@ -113,7 +113,7 @@ def test_a_socket_in_a_closed_directory_is_its_owners_alone(tmp_path: Path) -> N
         ),
     ],
 )
-def test_an_engine_is_known_by_its_socket_its_answer_and_its_program(
+def test_an_engine_is_recognised_by_socket_answer_and_program(
     name: str, program: str, socket: str, headers: dict[str, str]
 ) -> None:
     found = {engine_at(socket).name, engine_that_answers(headers).name, engine_of_program(program).name}

@@ -54,7 +54,7 @@ def test_the_drivers_own_memory_is_told_apart_where_nvml_can() -> None:
     assert (gpu.memory_used_bytes, gpu.memory_reserved_bytes) == (549 * mib, 551 * mib)
 
 
-def test_an_old_library_gives_memory_with_the_drivers_share_inside() -> None:
+def test_an_old_library_reports_memory_including_the_drivers_share() -> None:
     from tests.support.fake_nvml import _memory
 
     def old(version: int | None = None) -> object:
@@ -144,9 +144,7 @@ def test_the_text_is_dcgm_exporters_of_before_and_after_the_hosts_label_became_s
         (pynvml.NVML_ERROR_UNKNOWN, SourceBroken, "NVML"),
     ],
 )
-def test_each_reason_why_nvml_does_not_start_is_told_with_a_way_out(
-    code: int, error: type[SourceError], said: str
-) -> None:
+def test_each_nvml_start_failure_has_a_reason_and_a_fix(code: int, error: type[SourceError], said: str) -> None:
     with pytest.raises(error, match=said) as caught:
         GpuProbe(Config(), nvml=FakeNvml(FakeGpu(), init=code)).read()
     assert caught.value.fix
@@ -224,7 +222,7 @@ def test_a_driver_that_is_unloaded_is_broken_and_found_again() -> None:
 
 
 @pytest.mark.parametrize("code", [NO_PERMISSION, UNKNOWN])
-def test_a_figure_that_fails_is_a_fault_and_the_rest_stands(code: Code) -> None:
+def test_a_failing_figure_is_a_fault_and_the_others_remain(code: Code) -> None:
     reading = GpuProbe(Config(), nvml=FakeNvml(FakeGpu(nvmlDeviceGetPowerUsage=code))).read()
     assert reading.gpus[0].power_watts is None
     assert reading.gpus[0].energy_joules_total == 123_456.789
@@ -259,7 +257,7 @@ def test_a_gpu_that_was_lost_when_nvml_was_opened_is_tried_again_soon(monkeypatc
     assert nvml.calls["nvmlInit"] == 2
 
 
-def test_a_gpu_that_the_driver_does_not_list_any_more_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_the_driver_no_longer_lists_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     lost = FakeGpu("GPU-b")
     nvml = FakeNvml(FakeGpu("GPU-a"), lost)
     probe = GpuProbe(Config(), nvml=nvml)
@@ -273,7 +271,7 @@ def test_a_gpu_that_the_driver_does_not_list_any_more_is_missed(monkeypatch: pyt
     assert "list" in reading.faults[0].reason
 
 
-def test_what_failed_when_a_gpu_was_opened_is_asked_again() -> None:
+def test_failed_calls_of_a_gpu_are_retried() -> None:
     gpu = FakeGpu()
     memory = gpu.answers["nvmlDeviceGetMemoryInfo"]
     gpu.answers["nvmlDeviceGetMemoryInfo"] = UNKNOWN
@@ -283,7 +281,7 @@ def test_what_failed_when_a_gpu_was_opened_is_asked_again() -> None:
     assert probe.read().gpus[0].memory_total_bytes == 81559 * 1024 * 1024
 
 
-def test_a_name_that_is_garbage_costs_itself() -> None:
+def test_an_invalid_name_only_loses_its_own_entry() -> None:
     """Drivers of 2024 under WSL: https://github.com/gpuopenanalytics/pynvml/issues/53, nvitop #127, codecarbon #697."""
 
     class Garbled(FakeNvml):
@@ -297,7 +295,7 @@ def test_a_name_that_is_garbage_costs_itself() -> None:
 
 @pytest.mark.parametrize("function", ["nvmlDeviceGetName", "nvmlDeviceGetPciInfo"])
 @pytest.mark.parametrize("code", [NOT_SUPPORTED, UNKNOWN])
-def test_what_a_gpu_is_called_costs_none_of_its_figures(function: str, code: Code) -> None:
+def test_an_odd_gpu_name_loses_none_of_its_figures(function: str, code: Code) -> None:
     """A GPU on the processor's own bus may have no PCI address."""
     reading = GpuProbe(Config(), nvml=FakeNvml(FakeGpu(**{function: code}))).read()
     (gpu,) = reading.gpus

@@ -158,7 +158,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
     return library
 
 
-def test_a_whole_reading_through_the_binding(library: Library, make_config: ConfigFactory) -> None:
+def test_a_complete_reading_through_the_real_binding(library: Library, make_config: ConfigFactory) -> None:
     probe = GpuProbe(make_config("paths.sysfs=/nonexistent"))
     reading = probe.read()
     assert reading.faults == ()

@@ -96,7 +96,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_an_amd_card_gives_what_amdgpu_tells(tmp_path: Path) -> None:
+def test_an_amd_card_gives_what_amdgpu_reports(tmp_path: Path) -> None:
     card(tmp_path, 1, AMD)
     (gpu,), faults = DrmGpus(str(tmp_path)).read()
     assert faults == []
@@ -143,7 +143,7 @@ def test_the_tiles_of_an_i915_card_are_not_taken_for_the_card(tmp_path: Path) ->
     assert (gpu.energy_joules_total, gpu.power_limit_watts) == (7.0, 190.0)
 
 
-def test_a_card_that_sleeps_is_listed_and_not_woken_up(tmp_path: Path) -> None:
+def test_a_suspended_card_is_listed_without_waking_it(tmp_path: Path) -> None:
     device = card(tmp_path, 0, AMD)
     gpus = DrmGpus(str(tmp_path))
     gpus.read()
@@ -156,7 +156,7 @@ def test_a_card_that_sleeps_is_listed_and_not_woken_up(tmp_path: Path) -> None:
     assert gpus.read()[0][0].utilization_percent == 99
 
 
-def test_cards_that_tell_nothing_and_other_vendors_are_not_listed(tmp_path: Path) -> None:
+def test_silent_cards_and_other_vendors_are_not_listed(tmp_path: Path) -> None:
     card(tmp_path, 0, {"vendor": "0x1a03", "uevent": "DRIVER=ast"})
     card(tmp_path, 1, {"vendor": "0x10de", "uevent": "DRIVER=nouveau", "gpu_busy_percent": "4"})
     card(tmp_path, 2, {"vendor": "0x8086", "uevent": "DRIVER=i915"})
@@ -173,7 +173,7 @@ def test_a_sensor_that_the_firmware_does_not_answer_is_unknown(tmp_path: Path) -
     assert (gpu.utilization_percent, gpu.power_watts, gpu.memory_utilization_percent) == (None, None, 9)
 
 
-def test_a_card_that_is_unplugged_is_a_fault_once_and_then_gone(tmp_path: Path) -> None:
+def test_an_unplugged_card_is_a_fault_once_and_then_absent(tmp_path: Path) -> None:
     device = card(tmp_path, 0, AMD)
     card(tmp_path, 1, XE)
     gpus = DrmGpus(str(tmp_path))
@@ -192,7 +192,7 @@ def test_a_card_that_is_unplugged_is_a_fault_once_and_then_gone(tmp_path: Path) 
     assert ([gpu.device for gpu in found], faults) == (["card1"], [])
 
 
-def test_a_card_that_its_driver_lets_go_of_is_missed_until_it_is_back(tmp_path: Path, clock: Clock) -> None:
+def test_a_card_that_its_driver_releases_is_a_fault_until_it_returns(tmp_path: Path, clock: Clock) -> None:
     """As for a virtual machine (vfio-pci): it goes on drawing power, so that the others are not all."""
     card(tmp_path, 0, AMD)
     device = card(tmp_path, 1, XE)
@@ -231,7 +231,7 @@ def test_a_figure_that_a_card_cannot_have_is_a_fault(tmp_path: Path) -> None:
     assert sorted(fault.part for fault in faults) == ["GPU card0 temperature_celsius", "GPU card0 utilization_percent"]
 
 
-def test_a_card_is_distinguished_from_graphics_in_the_processor(tmp_path: Path) -> None:
+def test_a_card_is_distinguished_from_integrated_graphics(tmp_path: Path) -> None:
     card(tmp_path, 0, I915 | {"uevent": "DRIVER=i915\nPCI_SLOT_NAME=0000:00:02.0"})
     card(tmp_path, 1, AMD)
     card(tmp_path, 2, AMD | {"unique_id": "b", "hwmon/hwmon4/in1_input": "900"})
@@ -246,7 +246,7 @@ def test_a_card_that_is_plugged_in_is_found(tmp_path: Path, clock: Clock) -> Non
     assert len(gpus.read()[0]) == 1
 
 
-def test_all_vendors_stand_side_by_side(tmp_path: Path, make_config: ConfigFactory) -> None:
+def test_gpus_of_all_vendors_are_listed_together(tmp_path: Path, make_config: ConfigFactory) -> None:
     card(tmp_path, 0, AMD)
     config = make_config(f"paths.sysfs={tmp_path}")
     reading = GpuProbe(config, nvml=FakeNvml(FakeGpu())).read()
@@ -260,7 +260,7 @@ def test_all_vendors_stand_side_by_side(tmp_path: Path, make_config: ConfigFacto
     assert {s.labels["UUID"] for s in samples if s.name.startswith("DCGM")} == {"GPU-0"}
 
 
-def test_without_nvidia_the_others_are_enough(tmp_path: Path, make_config: ConfigFactory) -> None:
+def test_gpus_of_other_vendors_work_without_nvidia(tmp_path: Path, make_config: ConfigFactory) -> None:
     card(tmp_path, 0, AMD)
     config = make_config(f"paths.sysfs={tmp_path}")
     absent = FakeNvml(init=pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)

@@ -33,21 +33,21 @@ def test_the_gpus_of_a_machine_are_added_up() -> None:
     }
 
 
-def test_a_gpu_that_does_not_say_leaves_no_smaller_sum() -> None:
+def test_a_gpu_that_does_not_report_makes_the_sum_unknown() -> None:
     one = msgspec.structs.replace(gpu(0), power_watts=100.0, energy_joules_total=5000.0)
     silent = msgspec.structs.replace(gpu(1), power_watts=None, energy_joules_total=None)
     assert samples(one, silent) == {}
     assert samples() == {}
 
 
-def test_a_gpu_of_another_vendor_is_a_source_of_its_own() -> None:
+def test_a_gpu_of_another_vendor_is_a_separate_source() -> None:
     amd = msgspec.structs.replace(gpu(0), vendor="amd", power_watts=100.0, energy_joules_total=None)
     drm = labels(source="drm")
     assert samples(amd) == {f"wattview_host_power_watts{drm}": 100.0, f"wattview_host_energy_joules_total{drm}": 0.0}
 
 
 @pytest.mark.parametrize("how", [{"integrated": True}, {"asleep": True, "power_watts": None}])
-def test_a_gpu_that_draws_nothing_beside_the_processor_is_not_added(how: dict[str, object]) -> None:
+def test_a_gpu_inside_the_processor_is_not_added(how: dict[str, object]) -> None:
     beside = msgspec.structs.replace(gpu(0), vendor="amd", power_watts=100.0)
     other = msgspec.structs.replace(gpu(1), vendor="amd", **how)
     assert samples(other) == {}
@@ -74,7 +74,7 @@ def test_a_gpu_that_is_lost_for_a_while_makes_the_counter_neither_fall_nor_jump(
     assert total(energy, 30, counted(0, lifetime + 9000), counted(1, lifetime + 9000)) == 18000.0
 
 
-def test_a_gpu_whose_counter_begins_anew_adds_what_it_counted_since() -> None:
+def test_a_restarted_gpu_counter_adds_what_it_counted_since() -> None:
     energy = GpuEnergy()
     total(energy, 0, counted(0, 2e8), counted(1, 2e8))
     assert total(energy, 10, counted(0, 2e8 + 3000), counted(1, 1200)) == 4200.0

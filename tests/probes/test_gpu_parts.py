@@ -252,7 +252,7 @@ def test_use_by_process_that_the_gpu_does_not_tell_is_unknown_and_idle_is_zero(
 
 
 @pytest.mark.parametrize("garbage", [4294967295, 1752392704, 101])
-def test_a_use_that_no_process_can_have_is_a_fault_and_no_sample(
+def test_an_impossible_process_use_is_a_fault_and_not_a_sample(
     garbage: int, probe_of: Callable[..., GpuProbe], tmp_path: Path
 ) -> None:
     gpu = FakeGpu(

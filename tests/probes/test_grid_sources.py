@@ -97,7 +97,7 @@ def nothing_seen() -> None:
     seen.clear()
 
 
-def test_great_britain_is_actual_where_that_is_known_and_forecast_before(make_config: ConfigFactory) -> None:
+def test_great_britain_uses_actual_values_then_forecasts(make_config: ConfigFactory) -> None:
     found = asked(make_config, UK, kind="uk-carbon-intensity")
     assert found == [GridSpan(START, START + HALF, 263), GridSpan(START + HALF, START + HOUR, 240)]
     assert seen[0].path == "/intensity/2023-11-14T10:30Z/2023-11-14T12:30Z"
@@ -157,7 +157,7 @@ def test_answers_that_are_no_prices_say_why(body: bytes, said: str) -> None:
         prices(body, GridSettings(kind="entsoe"))
 
 
-def test_a_file_has_rows_that_hold_until_the_next() -> None:
+def test_each_row_of_a_csv_file_is_valid_until_the_next() -> None:
     text = "time,carbon_g_per_kwh,price_per_kwh\n2023-11-14T11:30:00+01:00,400,0.30\n2023-11-14T11:00Z,,0.25\n"
     found = rows_to_spans(text, "grid.csv", GridSettings(kind="csv", file="grid.csv"))
     assert found["carbon"] == [GridSpan(START, START + HALF, 400)]
@@ -175,7 +175,7 @@ def test_a_file_has_rows_that_hold_until_the_next() -> None:
         ("", "the first line must name time"),
     ],
 )
-def test_a_file_that_is_wrong_says_where(text: str, said: str) -> None:
+def test_an_error_in_a_file_names_its_line(text: str, said: str) -> None:
     with pytest.raises(SourceError, match=said):
         rows_to_spans(text, "grid.csv", GridSettings(kind="csv", file="grid.csv"))
 
@@ -188,7 +188,7 @@ def test_a_file_that_is_wrong_says_where(text: str, said: str) -> None:
         ('kind = "csv"\nfile = "x"\nzone = "DE"', r"cost.grid\[0\].zone: a source of kind csv has none"),
     ],
 )
-def test_settings_that_are_wrong_are_told(tmp_path: Path, table: str, said: str) -> None:
+def test_invalid_settings_are_reported(tmp_path: Path, table: str, said: str) -> None:
     file = tmp_path / "wattview.toml"
     file.write_text(f"[[cost.grid]]\n{table}\n")
     with pytest.raises(ConfigError, match=said):
@@ -231,14 +231,14 @@ def test_any_damage_to_a_document_is_prices_or_a_fault(noise: bytes, place: int)
     ],
     ids=("inf", "nan", "1e308", "rows", "number", "columns", "quotes"),
 )
-def test_a_file_of_the_worst_is_a_fault_or_nothing(text: str) -> None:
+def test_a_hostile_file_is_a_fault_or_ignored(text: str) -> None:
     try:
         assert rows_to_spans(text, "grid.csv", GridSettings(kind="csv", file="grid.csv")) == {"price": []}
     except SourceError as error:
         assert len(str(error)) < 300
 
 
-async def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
+async def test_special_files_are_not_waited_for(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     link = tmp_path / "endless"
@@ -255,7 +255,7 @@ async def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
     [b"<a>" * 400_000, b"<a/>" * 1_000_000, b"<a " + b"b='c' " * 1_000_000, b"<![CDATA[" * 100_000],
     ids=("deep", "many", "attributes", "data"),
 )
-def test_a_document_of_the_worst_is_a_fault_soon(body: bytes) -> None:
+def test_a_hostile_xml_document_soon_becomes_a_fault(body: bytes) -> None:
     began = time.process_time()
     with pytest.raises(SourceError):
         prices(b"<x>" + body, GridSettings(kind="entsoe", zone="FR"))

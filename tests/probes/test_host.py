@@ -144,7 +144,7 @@ def test_the_first_process_s_network_is_preferred_to_our_own(machine: Machine, p
     assert [(nic.device, nic.receive_bytes_total) for nic in probe.read().nics] == [("eth0", 7)]
 
 
-def test_a_missing_network_costs_a_fault_and_nothing_else(machine: Machine, probe: HostProbe) -> None:
+def test_a_missing_network_is_only_a_fault(machine: Machine, probe: HostProbe) -> None:
     (machine.procfs / "net/dev").unlink()
     reading = probe.read()
     assert reading.nics == ()
@@ -152,9 +152,7 @@ def test_a_missing_network_costs_a_fault_and_nothing_else(machine: Machine, prob
     assert reading.memory_total_bytes == 1000 * 1024
 
 
-def test_a_procfs_that_is_not_there_is_an_absent_source_with_a_way_out(
-    make_config: ConfigFactory, tmp_path: Path
-) -> None:
+def test_a_missing_procfs_is_an_absent_source_with_its_fix(make_config: ConfigFactory, tmp_path: Path) -> None:
     with pytest.raises(SourceAbsent, match="nowhere/stat does not exist") as caught:
         HostProbe(make_config(f"paths.procfs={tmp_path}/nowhere")).read()
     assert "paths.procfs" in caught.value.fix
@@ -178,7 +176,7 @@ def test_garbage_is_a_broken_source(machine: Machine, probe: HostProbe) -> None:
         ("stat", "cpu  200 0 0 200 0 0 0 0 0 0\ncpu0 100 0 0 100 0 0 0 0 0 0\n", "boot time", {"boot_time"}),
     ],
 )  # fmt: skip
-def test_a_file_that_a_sandbox_has_not_costs_its_own_figures(
+def test_a_file_missing_in_a_sandbox_only_loses_its_own_figures(
     machine: Machine, probe: HostProbe, file: str, text: str | None, part: str, unknown: set[str]
 ) -> None:
     """Android shows no load averages (https://github.com/shirou/gopsutil/issues/877), and sandboxes lack more."""

@@ -21,7 +21,7 @@ def own_cgroup() -> Path:
     raise AssertionError("no cgroup of CPU time is mounted here")
 
 
-def test_a_program_that_starts_is_seen_however_often_is_looked(tmp_path: Path) -> None:
+def test_a_new_program_is_found_at_any_polling_interval(tmp_path: Path) -> None:
     """cgroup v1 repeats an old list to a reader that does not open the file anew."""
     loose = LooseProcesses("/proc", str(own_cgroup()))
     loose.read(time.time(), time.monotonic())

@@ -61,7 +61,7 @@ def test_each_wrong_answer_is_named(answer: Answer, error: type[SourceError], sa
         assert "secret" not in caught.value.reason
 
 
-def test_nobody_there_is_absent_and_says_the_way_out() -> None:
+def test_a_missing_server_is_absent_with_its_fix() -> None:
     probe = NginxRtmpProbe(f"http://127.0.0.1:{free_port()}/stat")
     with pytest.raises(SourceAbsent) as caught:
         probe.read()
@@ -96,7 +96,7 @@ def test_bandwidth_follows_the_byte_counters_within_a_second(clock: Clock) -> No
         probe.close()
 
 
-def test_a_stream_that_began_anew_has_no_rate_from_the_one_before(clock: Clock) -> None:
+def test_a_restarted_stream_has_no_rate_from_the_previous_one(clock: Clock) -> None:
     pages = [
         page(stream(bytes_in=1000, bw_in=0, milliseconds=90_000)),
         page(stream(bytes_in=900_000, bw_in=0, milliseconds=1000), uptime=102),
@@ -135,7 +135,7 @@ def workers_of(pages: dict[int, bytes]) -> Answers:
     return Answers(respond)
 
 
-def test_workers_are_heard_one_by_one_and_added_up(clock: Clock) -> None:
+def test_answers_of_single_workers_are_added_up(clock: Clock) -> None:
     pages = {
         11: page(stream("one", bytes_in=100), pid=11, bytes_in=1000),
         12: page(stream("two", bytes_in=10), pid=12, bytes_in=200),
@@ -189,7 +189,7 @@ def test_the_worker_of_before_a_restart_is_forgotten(clock: Clock) -> None:
         probe.close()
 
 
-def test_a_worker_that_is_not_heard_again_is_forgotten(clock: Clock) -> None:
+def test_a_worker_that_stays_silent_is_forgotten(clock: Clock) -> None:
     pages = [page(stream("one"), pid=11, uptime=100), page(stream("two"), pid=12, uptime=100)]
     with Answers(lambda _: Answer(pages[-1])) as server:
         probe = NginxRtmpProbe(f"{server.url}/stat")

@@ -71,12 +71,12 @@ def test_bandwidth_of_the_first_seconds_is_unknown_and_not_zero() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"), [("", None), ("-40", -40), ("4294967256", -40), ("12", 12), ("99999999999", None)]
 )
-def test_avsync_is_signed_and_may_be_empty(text: str, expected: int | None) -> None:
+def test_av_sync_is_signed_and_may_be_empty(text: str, expected: int | None) -> None:
     reading = read(page(stream(clients=client(publishing=True, avsync=text))))
     assert reading.streams[0].avsync_ms == expected
 
 
-def test_avsync_of_a_stream_without_sound_is_unknown() -> None:
+def test_av_sync_of_a_stream_without_sound_is_unknown() -> None:
     silent = META.replace("<codec>AAC</codec>", "")
     assert read(page(stream(meta=silent, clients=client(publishing=True)))).streams[0].avsync_ms is None
 
@@ -164,7 +164,7 @@ def test_a_relay_is_not_a_viewer_but_its_traffic_is_counted(address: str, flash:
     [("198.51.100.1:1935/live/a", "ngx-local-relay"), ("198.51.100.2", "LNX.11,1,102,55")],
     ids=["pulled from another server", "pushed by another server"],
 )
-def test_what_another_server_passes_on_is_published_here_and_has_no_encoder(address: str, flash: str) -> None:
+def test_a_relayed_stream_has_no_encoder(address: str, flash: str) -> None:
     pulled = client(number=3, address=address, flash=flash, publishing=True)
     reading = read(page(stream("talk", clients=pulled + client(number=4))))
     (talk,) = reading.streams
@@ -209,7 +209,7 @@ def test_a_closing_tag_that_lost_letters_costs_nothing() -> None:
 @pytest.mark.parametrize(
     "name", ["a&b", "a<b", "<b>", "x</name", "&#0;", "&bogus;", "a]]>b", "\x00\x1b", "1 < 2 & 3 > 2"]
 )
-def test_a_name_that_was_not_escaped_is_still_its_stream(name: str) -> None:
+def test_an_unescaped_name_still_identifies_its_stream(name: str) -> None:
     raw = page(stream("MARK"), stream("other")).replace(b"MARK", name.encode())
     reading = read(raw)
     assert [s.publishers for s in reading.streams] == [1, 1]
@@ -218,7 +218,7 @@ def test_a_name_that_was_not_escaped_is_still_its_stream(name: str) -> None:
     samples(reading)
 
 
-def test_a_page_that_was_cut_off_is_broken_and_shows_no_ended_streams() -> None:
+def test_a_truncated_status_page_is_broken_and_ends_no_stream() -> None:
     whole = page(stream("one"), stream("two"))
     for end in range(len(whole) - len(b"</rtmp>\r\n") + 1):
         with pytest.raises(SourceBroken):
@@ -271,7 +271,7 @@ def test_an_application_is_the_sum_of_its_streams() -> None:
     assert figures["nginx_rtmp_application_bandwidth_out_bytes", live] == 20_000
 
 
-def test_promtool_has_nothing_to_say() -> None:
+def test_promtool_reports_nothing() -> None:
     promtool = shutil.which("promtool")
     assert promtool, "this test needs promtool: apt-get install prometheus"
     text = render(families(read(page(stream("one"), stream('a"b')))))

@@ -89,7 +89,7 @@ def test_a_server_that_is_killed_is_absent_and_found_again(tmp_path: Path) -> No
         probe.close()
 
 
-def test_real_refusals_are_told_apart(tmp_path: Path) -> None:
+def test_real_refusals_are_distinguished(tmp_path: Path) -> None:
     with Nginx(tmp_path / "nginx", stat_extra="deny all;") as server:
         for path in ("/stat", "/away"):
             with pytest.raises(SourceRefused, match="403"):
@@ -116,7 +116,7 @@ def test_relays_between_real_servers_are_no_viewers(tmp_path: Path) -> None:
             eventually(lambda: counts() == [(1, 0, 2), (1, 0, 0), (1, 1, 0)])
 
 
-def test_two_real_workers_are_both_heard(tmp_path: Path) -> None:
+def test_two_real_workers_are_both_counted(tmp_path: Path) -> None:
     with Nginx(tmp_path / "nginx", workers=2) as server:
         probe = NginxRtmpProbe(server.stat_url)
         reading = eventually(lambda: (r := probe.read()).faults and r)

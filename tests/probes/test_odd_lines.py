@@ -106,7 +106,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
 @pytest.mark.parametrize("file", [name for name in PROC if name not in VALUES])
 @given(line=ODD, place=st.integers(0, 99))
 @FEW
-def test_every_other_figure_of_the_node_stands(node: Node, file: str, line: str, place: int) -> None:
+def test_every_other_figure_of_the_node_matches(node: Node, file: str, line: str, place: int) -> None:
     path = node.tree.procfs / file
     path.write_text(with_line(PROC[file], line, place))
     found = figures(node.probe.read())
@@ -221,7 +221,7 @@ def cgroup_file_names(version: int) -> list[str]:
 )
 @given(line=ODD, place=st.integers(0, 99))
 @FEW
-def test_every_other_figure_of_a_container_stands(
+def test_every_other_figure_of_a_container_matches(
     tmp_path: Path, version: int, file: str, line: str, place: int
 ) -> None:
     where = f"/docker/{cgroup_tree.ID}"
@@ -243,7 +243,7 @@ def test_every_other_figure_of_a_container_stands(
 
 @given(line=ODD, place=st.integers(0, 99), file=st.sampled_from(["stat", "meminfo", "loadavg", "net/dev"]))
 @settings(FEW, max_examples=60)
-def test_every_other_figure_of_the_host_stands(
+def test_every_other_figure_of_the_host_matches(
     tree: MachineTree, make_config: ConfigFactory, line: str, place: int, file: str
 ) -> None:
     path = tree.procfs / file
@@ -268,7 +268,7 @@ def test_two_processors_are_told_apart_without_an_empty_line_between_them() -> N
     assert [value for _, value in frequency.samples] == [1000.5e6, 1001.5e6]
 
 
-def test_a_service_line_that_is_odd_costs_its_own_servers(tree: MachineTree, make_config: ConfigFactory) -> None:
+def test_an_invalid_ipvs_service_only_loses_its_own_servers(tree: MachineTree, make_config: ConfigFactory) -> None:
     path = tree.procfs / "net/ip_vs"
     probe = NodeProbe(make_config(*tree.settings))
     whole = figures(probe.read({"ipvs"}))
@@ -294,7 +294,7 @@ def test_a_line_of_proc_pid_cgroup_that_is_odd_costs_itself() -> None:
     assert parse_pid_cgroup(text) == {"memory": "/docker/x", "": "/docker/x"}
 
 
-def test_an_array_without_a_size_has_its_disks_and_its_neighbours_have_theirs() -> None:
+def test_an_array_without_a_size_keeps_its_disks() -> None:
     # prometheus/node_exporter#3198: external metadata, all disks gone.
     text = (
         b"Personalities : [raid5]\n"

@@ -53,9 +53,7 @@ def test_the_truth_lies_within_the_error(
 
 
 @pytest.mark.parametrize("asked", [1, 30], ids=["asked each second", "asked once"])
-def test_energy_is_the_same_however_seldom_somebody_asks(
-    asked: int, tmp_path: Path, make_config: ConfigFactory
-) -> None:
+def test_energy_does_not_depend_on_how_often_it_is_read(asked: int, tmp_path: Path, make_config: ConfigFactory) -> None:
     running = RunningMachine(tmp_path, make_config, machine(Sine(80.0, 60.0, 7.3), sockets=2, bits=18))
     ticked(running, 2.0)
     start = running.probe.read()
@@ -97,7 +95,7 @@ def test_every_point_of_a_trail_that_is_followed_has_a_close_bound(
     assert all(point.most_joules - point.joules <= 0.005 * 140.0 for point in trail)
 
 
-def test_a_counter_that_fails_between_two_questions_is_said_at_the_next(
+def test_a_counter_that_fails_between_two_requests_is_reported_at_the_next(
     tmp_path: Path, make_config: ConfigFactory
 ) -> None:
     zones = machine(Constant(45.0), sockets=2, dram=Constant(5.0))

@@ -129,7 +129,7 @@ def test_an_energy_counter_is_preferred_to_an_integral(board: Board, make_config
     assert end.host_watts == pytest.approx(50)
 
 
-def test_a_counter_that_is_updated_each_second_shows_no_power_over_less(
+def test_a_counter_updated_every_second_gives_no_power_over_shorter_spans(
     board: Board, make_config: ConfigFactory
 ) -> None:
     chip = board.chip(0, "amd_energy", energy1_label="Esocket0", energy1_input=0)
@@ -180,7 +180,7 @@ def test_a_meter_that_may_not_be_read_names_the_command() -> None:
             assert meters.measure(FakeClock()()).host_microjoules == 0, "the command works"
 
 
-def test_a_part_of_the_meters_is_not_the_machine(board: Board, make_config: ConfigFactory) -> None:
+def test_a_subset_of_the_meters_is_not_the_machine(board: Board, make_config: ConfigFactory) -> None:
     """One of two modules goes, as its driver is unbound, and comes back under another number."""
     files = {"in_device": True, "power1_average": 400_000_000}
     chips = [board.chip(at, "power_meter", power1_oem_info=f"Module Power Socket {at}", **files) for at in (0, 1)]
@@ -209,7 +209,7 @@ def test_a_socket_without_a_meter_of_its_own_leaves_the_sum_unknown(board: Board
     assert "socket 0" in reading.faults[0].reason
 
 
-def test_a_meter_that_goes_gives_way(board: Board, make_config: ConfigFactory) -> None:
+def test_a_meter_that_disappears_is_replaced_by_the_next_source(board: Board, make_config: ConfigFactory) -> None:
     chip = board.chip(0, "power_meter", power1_average=50_000_000)
     measured = Measured(board.sysfs, make_config)
     assert measured.after(0).source == "hwmon"
@@ -269,7 +269,7 @@ BATTERY = {"type": "Battery", "scope": "System", "present": 1}
         {"current_now": -1_000_000, "voltage_now": 11_500_000},
     ],
 )
-def test_a_laptop_on_battery_draws_what_the_battery_gives(
+def test_a_laptop_on_battery_is_measured_at_the_battery(
     gives: dict[str, int], board: Board, make_config: ConfigFactory
 ) -> None:
     board.supply("AC", type="Mains", online=0)
@@ -290,7 +290,7 @@ def test_two_batteries_are_added(board: Board, make_config: ConfigFactory) -> No
 
 
 @pytest.mark.parametrize("status", ["Charging", "Full", "Not charging", "Unknown"])
-def test_a_battery_that_does_not_discharge_says_nothing_of_the_host(
+def test_a_battery_that_does_not_discharge_does_not_measure_the_host(
     status: str, board: Board, make_config: ConfigFactory
 ) -> None:
     board.supply("BAT0", status=status, power_now=30_000_000, **BATTERY)
@@ -298,9 +298,7 @@ def test_a_battery_that_does_not_discharge_says_nothing_of_the_host(
 
 
 @pytest.mark.parametrize("status", ["Unknown", "Not charging", "Full", "Charging"])
-def test_why_a_battery_does_not_feed_the_machine_is_its_own_word(
-    status: str, board: Board, make_config: ConfigFactory
-) -> None:
+def test_a_battery_reports_its_own_reason(status: str, board: Board, make_config: ConfigFactory) -> None:
     board.supply("AC", type="Mains", online=0)
     board.supply("BAT0", type="Battery", present=1, status=status, power_now=20_000_000)
     with pytest.raises(SourceAbsent, match=f"its status is '{status}'"):
@@ -358,7 +356,7 @@ def test_a_port_that_takes_power_feeds_the_machine(role: str | None, board: Boar
     assert Measured(board.sysfs, make_config).after(0).source == "estimated"
 
 
-def test_a_power_that_no_battery_has_is_no_sample(board: Board, make_config: ConfigFactory) -> None:
+def test_an_impossible_battery_power_is_not_a_sample(board: Board, make_config: ConfigFactory) -> None:
     board.supply("BAT0", status="Discharging", power_now=65_535_000_000, **BATTERY)
     with pytest.raises(SourceBroken, match="65535 W is not a possible power of a battery"):
         Measured(board.sysfs, make_config, "battery").after(0)

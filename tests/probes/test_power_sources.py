@@ -101,7 +101,7 @@ def test_counters_that_never_move_are_broken_where_nothing_else_may_be_used(
         probe.read()
 
 
-def test_rapl_alone_is_absent_with_a_way_out(tmp_path: Path, make_config: ConfigFactory) -> None:
+def test_missing_rapl_is_absent_with_its_fix(tmp_path: Path, make_config: ConfigFactory) -> None:
     probe = PowerProbe(make_config(f"paths.sysfs={tmp_path}", "power.sources=rapl"))
     with pytest.raises(SourceAbsent) as caught:
         probe.read()
@@ -161,7 +161,7 @@ def test_the_estimate_follows_the_published_formula(tmp_path: Path, make_config:
     assert watts_of(end) == pytest.approx(8.0)
 
 
-def test_a_restart_goes_on_where_the_estimate_was(tmp_path: Path) -> None:
+def test_the_estimate_continues_after_a_restart(tmp_path: Path) -> None:
     cpus = Cpus(tmp_path)
     clock = FakeClock()
     kept = EstimatedEnergy(tmp_path, 0.74, 3.5)
@@ -201,7 +201,7 @@ def test_cpus_that_come_and_go_never_turn_the_estimate_back(
         before = after
 
 
-def test_a_proc_stat_of_another_form_is_broken_not_zero(tmp_path: Path) -> None:
+def test_an_unknown_form_of_proc_stat_is_broken_not_zero(tmp_path: Path) -> None:
     (tmp_path / "stat").write_text("nonsense\n")
     with pytest.raises(SourceBroken, match="stat"):
         EstimatedEnergy(tmp_path, 0.74, 3.5).measure(FakeClock()())
@@ -232,7 +232,7 @@ def test_the_energy_belongs_to_the_readings_own_time(tmp_path: Path, make_config
     assert probe.read().time == pytest.approx(EPOCH + 5.15), "without a clock, a reader takes its own sample"
 
 
-def test_readers_and_the_clock_do_not_disturb_each_other(tmp_path: Path, make_config: ConfigFactory) -> None:
+def test_readers_and_the_power_clock_do_not_disturb_each_other(tmp_path: Path, make_config: ConfigFactory) -> None:
     tree = PowercapTree(tmp_path, machine(Constant(30), sockets=2, dram=Constant(5)))
     probe = PowerProbe(make_config(f"paths.sysfs={tree.sysfs}", "power.sample_hz=100"))
     stop = threading.Event()
@@ -289,7 +289,7 @@ def test_counters_stay_open_between_samples(tmp_path: Path, make_config: ConfigF
     assert held() == {}
 
 
-def test_importing_the_probe_is_light() -> None:
+def test_importing_the_probe_loads_no_heavy_library() -> None:
     code = "import sys, wattview.probes.power.probe; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"asyncio", "docker", "httpx", "textual", "prometheus_client"} & set(loaded)

@@ -198,9 +198,7 @@ def test_the_maximum_of_a_constant_power_is_that_power(
             assert reading.host_watts <= (reading.host_peak_watts or 0.0) <= 45.0 * sockets * 1.12
 
 
-def test_a_short_spike_is_seen_for_the_part_of_it_between_two_samples(
-    tmp_path: Path, make_config: ConfigFactory
-) -> None:
+def test_a_short_spike_shows_as_its_part_between_two_samples(tmp_path: Path, make_config: ConfigFactory) -> None:
     running = RunningMachine(tmp_path, make_config, updated(machine(Spikes(20.0, 100.0, 3.0, 0.1)), 0.001))
     readings = [reading for reading, _ in running.readings(200)]
     peaks = [reading.host_peak_watts or 0.0 for reading in readings]
@@ -209,7 +207,7 @@ def test_a_short_spike_is_seen_for_the_part_of_it_between_two_samples(
     assert max(means) == pytest.approx(30.0, rel=0.02), "a tenth of it, in the mean over a second"
 
 
-def test_a_counter_that_stood_still_for_a_while_is_quick_again(tmp_path: Path, make_config: ConfigFactory) -> None:
+def test_a_counter_that_paused_is_read_quickly_again(tmp_path: Path, make_config: ConfigFactory) -> None:
     running = RunningMachine(tmp_path, make_config, updated(machine(Sine(80.0, 60.0, 7.3)), 0.001))
     list(running.readings(20))
     quick = running.tree.zones
@@ -224,7 +222,7 @@ def test_a_counter_that_stood_still_for_a_while_is_quick_again(tmp_path: Path, m
     assert (reading.host_error_watts or 0.0) < 0.01 * truth
 
 
-def test_a_counter_that_becomes_slow_is_found_out(tmp_path: Path, make_config: ConfigFactory) -> None:
+def test_a_counter_that_slows_down_is_detected(tmp_path: Path, make_config: ConfigFactory) -> None:
     running = RunningMachine(tmp_path, make_config, updated(machine(Bursts(20.0, 300.0)), 0.001))
     list(running.readings(20))
     running.tree.zones = {path: zone._replace(update_seconds=0.012) for path, zone in running.tree.zones.items()}
@@ -285,7 +283,7 @@ def measured_and_true(machine: tuple[Path, float], make_config: ConfigFactory, s
     return host_energy(start, end), 2 * 1.1 * truth
 
 
-def test_energy_in_real_time_is_true(running_machine: tuple[Path, float], make_config: ConfigFactory) -> None:
+def test_energy_in_real_time_is_correct(running_machine: tuple[Path, float], make_config: ConfigFactory) -> None:
     measured, true = measured_and_true(running_machine, make_config, 4.0)
     # A counter may be a few milliseconds behind its time on a busy machine, at each end.
     assert measured == pytest.approx(true, rel=0.02)

@@ -99,7 +99,7 @@ def test_zones_are_numbered_in_hexadecimal(make_machine) -> None:
     assert not reading.faults
 
 
-def test_a_zone_that_is_not_numbered_as_zones_are_makes_the_sum_unknown(make_machine) -> None:
+def test_an_oddly_numbered_zone_makes_the_sum_unknown(make_machine) -> None:
     machine_ = make_machine(machine(Constant(30)))
     (machine_.tree.sysfs / "class" / "powercap" / "intel-rapl:x").mkdir()
     reading = machine_.run()
@@ -182,7 +182,7 @@ def dies_of_two_sockets() -> list[SimulatedZone]:
 
 
 @pytest.mark.parametrize("hidden", [(0, 1, 2, 3), (1,), (0, 2), (0, 1)])
-def test_dies_that_can_be_read_late_are_counted_once_too(
+def test_dies_that_become_readable_late_are_counted_once(
     hidden: tuple[int, ...], shared_directory: Path, make_config: ConfigFactory
 ) -> None:
     machine_ = Machine(PowercapTree(shared_directory, dies_of_two_sockets()), make_config)
@@ -211,7 +211,7 @@ def test_dies_that_begin_at_one_value_and_draw_differently_lose_no_energy(make_m
     assert reading.host_watts == pytest.approx(84, rel=0.001)
 
 
-def test_mmio_is_used_where_it_is_all_there_is(make_machine) -> None:
+def test_mmio_is_used_if_it_is_the_only_interface(make_machine) -> None:
     zones = [SimulatedZone("intel-rapl-mmio:0", "package-0", Constant(28))]
     reading = make_machine(zones).run()
     assert series(reading) == {("package-0", "package-0")}
@@ -232,7 +232,7 @@ def test_a_control_type_that_was_bind_mounted_alone_is_read(tmp_path: Path, make
     assert reading.host_watts == pytest.approx(34, rel=0.001)
 
 
-def test_zones_that_a_container_engine_hides_are_refused_with_the_way_out(make_machine) -> None:
+def test_zones_hidden_by_a_container_engine_are_refused_with_the_fix(make_machine) -> None:
     machine_ = make_machine(machine(Constant(30)))
     shutil.rmtree(machine_.tree.sysfs / "devices" / "virtual" / "powercap")
     with pytest.raises(SourceRefused, match="hidden") as caught:
@@ -250,7 +250,7 @@ def test_a_machine_without_rapl_says_so(tmp_path: Path, make_config: ConfigFacto
 # what may not be read
 
 
-def test_counters_of_root_are_refused_with_the_command_that_opens_them(
+def test_root_only_counters_are_refused_with_the_command_that_grants_access(
     shared_directory: Path, make_config: ConfigFactory
 ) -> None:
     tree = PowercapTree(shared_directory, machine(Constant(30), sockets=2))
@@ -269,7 +269,7 @@ def test_counters_of_root_are_refused_with_the_command_that_opens_them(
         assert probe.read().host_joules_total is not None, "the command works, without a restart"
 
 
-def test_a_sum_that_lacks_a_socket_is_no_figure(shared_directory: Path, make_config: ConfigFactory) -> None:
+def test_a_sum_without_a_socket_is_unknown(shared_directory: Path, make_config: ConfigFactory) -> None:
     machine_ = Machine(PowercapTree(shared_directory, machine(Constant(30), sockets=2)), make_config)
     (machine_.tree.directory("intel-rapl:1") / "energy_uj").chmod(0)
     with as_nobody():
@@ -281,7 +281,7 @@ def test_a_sum_that_lacks_a_socket_is_no_figure(shared_directory: Path, make_con
     assert "sudo chown" in fault(reading, "intel-rapl:1").fix
 
 
-def test_garbage_in_a_counter_costs_that_zone_and_no_energy(make_machine) -> None:
+def test_garbage_in_a_counter_only_loses_that_zone(make_machine) -> None:
     machine_ = make_machine(machine(Constant(30), core=Constant(20), dram=Constant(5)))
     before = machine_.run()
     counter = machine_.tree.directory("intel-rapl:0:1") / "energy_uj"
@@ -317,7 +317,7 @@ def test_no_content_of_a_counter_breaks_the_reading(content: bytes) -> None:
 # what goes and comes
 
 
-def test_a_socket_that_goes_leaves_no_smaller_figure_behind(make_machine) -> None:
+def test_a_removed_socket_leaves_no_smaller_figure(make_machine) -> None:
     machine_ = make_machine(machine(Constant(30), sockets=2, core=Constant(10)))
     assert machine_.run().host_watts == pytest.approx(60, rel=0.001)
     machine_.tree.remove("intel-rapl:1")
@@ -377,7 +377,7 @@ def test_a_zone_that_comes_later_is_found(make_machine) -> None:
 # counters that stand still
 
 
-def test_a_counter_that_never_moves_is_said_so_and_is_no_0_watts(make_machine) -> None:
+def test_a_counter_that_never_moves_is_reported_and_is_not_0_watts(make_machine) -> None:
     machine_ = make_machine(machine(Constant(30), uncore=Constant(2), dram=Constant(5)))
     machine_.tree.freeze("intel-rapl:0:0")
     reading = machine_.run()
@@ -404,7 +404,7 @@ def test_a_counter_that_has_moved_may_rest(make_machine) -> None:
     assert not reading.faults
 
 
-def test_dead_dram_is_left_out_and_a_dead_package_is_not(make_machine) -> None:
+def test_a_stuck_dram_zone_is_left_out_and_a_stuck_package_is_not(make_machine) -> None:
     machine_ = make_machine(machine(Constant(30), sockets=2, dram=Constant(5)))
     machine_.tree.freeze("intel-rapl:1:0")
     assert machine_.run().host_watts == pytest.approx(65, rel=0.001)
@@ -443,7 +443,7 @@ def test_two_platform_zones_are_not_added_up(make_machine) -> None:
 # sleep
 
 
-def test_a_counter_that_a_resume_has_reset_is_no_wrap(make_machine) -> None:
+def test_a_counter_reset_by_a_resume_is_not_a_wrap(make_machine) -> None:
     machine_ = make_machine(machine(Constant(30)))
     before = machine_.run()
     counter = machine_.tree.directory("intel-rapl:0") / "energy_uj"
@@ -498,11 +498,11 @@ def test_no_counter_ever_shows_a_fall_or_an_impossible_power(
     assert 0 <= grown <= MAX_ZONE_WATTS * (seconds + 0.1) * 1e6
 
 
-def test_a_reset_counts_what_came_after_it() -> None:
+def test_a_counter_reset_counts_what_followed_it() -> None:
     assert growth(100_000_000_000, 2_000_000, RANGE_UJ, 0.1) == 2_000_000
 
 
-def test_a_jump_without_a_reason_counts_nothing() -> None:
+def test_an_impossible_jump_counts_nothing() -> None:
     assert growth(1_000_000, 200_000_000_000, RANGE_UJ, 0.1) == 0
 
 
@@ -541,7 +541,7 @@ def test_a_platform_counter_holds_what_has_an_unknown_name(make_machine) -> None
 
 
 @pytest.mark.parametrize("text", ["0\n", None])
-def test_a_wrap_at_an_unknown_end_is_told(text: str | None, make_machine) -> None:
+def test_a_wrap_at_an_unknown_range_is_reported(text: str | None, make_machine) -> None:
     """codecarbon takes a range that it cannot read as 0: https://github.com/mlco2/codecarbon/pull/1321."""
     machine = make_machine([SimulatedZone("intel-rapl:0", "package-0", Constant(30), bits=21)])
     file = machine.tree.directory("intel-rapl:0") / "max_energy_range_uj"

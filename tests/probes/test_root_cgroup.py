@@ -110,12 +110,12 @@ def test_its_network_is_the_machines_and_its_disks_are_those_that_are_mounted(tm
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_what_the_root_does_not_say_is_no_sample(tmp_path: Path, version: int) -> None:
+def test_missing_root_cgroup_figures_are_not_samples(tmp_path: Path, version: int) -> None:
     found = page(machine(tmp_path, version))
     assert {"container_threads", "container_cpu_cfs_periods_total", "container_tasks_state"} & found.names == set()
 
 
-def test_it_has_no_name_so_that_sums_over_containers_can_leave_it_out(tmp_path: Path) -> None:
+def test_the_root_cgroup_has_no_name_so_sums_can_exclude_it(tmp_path: Path) -> None:
     found = page(machine(tmp_path, 2))
     assert all(
         set(labels) & {"name", "image"} == set()

@@ -195,7 +195,7 @@ def test_mediamtx_tells_where_a_publisher_of_any_protocol_is_and_what_it_fetches
     assert sorted(asked) == ["info", "paths", "rtspsessions", "srtconns"], "no list that nobody is in"
 
 
-def test_mediamtx_of_before_the_fields_were_renamed() -> None:
+def test_an_older_mediamtx_with_previous_field_names_is_read() -> None:
     new = ("available", "availableTime", "online", "onlineTime", "tracks2", "inboundBytes", "outboundBytes")
     old = {key: value for key, value in mediamtx_path().items() if key not in new}
     with Answers(mediamtx(old)) as server:
@@ -258,7 +258,7 @@ def test_srs_fills_the_same_model() -> None:
     no_series_twice(reading)
 
 
-def test_srs_of_before_ids_were_texts() -> None:
+def test_an_older_srs_with_numeric_ids_is_read() -> None:
     old = {**SRS_STREAM, "id": 105, "vhost": 104, "publish": {"active": True, "cid": 107}, "video": None, "audio": None}
     clients = [{**SRS_CLIENTS[0], "id": 107, "stream": 105}]
     with Answers(srs(old, clients=clients)) as server:
@@ -300,7 +300,7 @@ def test_srs_streams_of_one_name_in_two_virtual_hosts_make_one_series() -> None:
         (NOT_FOUND, SourceBroken),
     ],
 )
-def test_wrong_answers_are_told_apart(kind: Any, answer: Answer, error: type[SourceError]) -> None:
+def test_wrong_answers_are_distinguished(kind: Any, answer: Answer, error: type[SourceError]) -> None:
     with Answers(lambda _: answer) as server, pytest.raises(error):
         kind(server.url).read()
 
@@ -369,7 +369,7 @@ def test_other_hosts_are_not_searched(make_config: ConfigFactory, monkeypatch: p
     assert tried == ["http://media.example.invalid:8088/stat"]
 
 
-def test_a_server_that_says_no_is_not_passed_over(make_config: ConfigFactory) -> None:
+def test_a_refusing_server_is_not_skipped(make_config: ConfigFactory) -> None:
     with Answers(lambda _: Answer(status=403)) as server:
         with pytest.raises(SourceRefused):
             RtmpServerProbe(make_config(f"streams.nginx_rtmp_url={server.url}/stat")).read()
@@ -384,7 +384,7 @@ def test_nothing_known_is_told_as_the_statistics_page_told_it(make_config: Confi
         RtmpServerProbe(make_config(f"streams.nginx_rtmp_url={server.url}/stat")).read()
 
 
-def test_another_kind_of_server_in_its_place_is_recognised(make_config: ConfigFactory) -> None:
+def test_a_server_replaced_by_another_kind_is_recognised(make_config: ConfigFactory) -> None:
     with Answers(lambda _: Answer(page(stream()))) as first:
         probe = RtmpServerProbe(make_config(f"streams.nginx_rtmp_url={first.url}/stat"))
         assert probe.read().server.name.startswith("nginx-rtmp")

@@ -86,7 +86,7 @@ def test_a_secret_is_hidden(command: list[str]) -> None:
         "server --password-prompt -v --token-ttl --listen 127.0.0.1:80",
     ],
 )
-def test_what_is_no_secret_can_be_read(command: str) -> None:
+def test_ordinary_arguments_stay_readable(command: str) -> None:
     assert shown_command(command.split()) == command
 
 

@@ -93,7 +93,7 @@ def test_a_raspberry_pi_is_the_sum_of_its_pmics_rails(
     assert (source, found) == ("pmic", pytest.approx(0.37 + 0.66 + 1.8, rel=1e-4))
 
 
-def test_an_older_raspberry_pi_has_none_and_a_rail_without_volts_no_sum() -> None:
+def test_an_older_raspberry_pi_has_no_pmic_and_a_rail_without_volts_no_sum() -> None:
     with pytest.raises(SourceAbsent):
         rails_watts('error=1 error_msg="Command not registered"')
     with pytest.raises(SourceBroken, match="VDD_CORE"):

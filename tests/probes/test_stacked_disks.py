@@ -51,7 +51,7 @@ def moved(sysfs: Sysfs, amounts: dict[Device, int]) -> int:
     return Disks(str(sysfs.root)).moved(amounts)
 
 
-def test_a_tower_of_four_kinds_of_disk_counts_once(sysfs: Sysfs) -> None:
+def test_four_kinds_of_stacked_disk_count_once(sysfs: Sysfs) -> None:
     sysfs.disk(SDA, "sda", "sda2")
     sysfs.on(MD, "md3", "sda/sda2")
     sysfs.on(DRBD, "drbd3", "md3")
@@ -66,7 +66,7 @@ def test_an_encrypted_disk_counts_once(sysfs: Sysfs) -> None:
     assert moved(sysfs, {SDA: GIB, (253, 0): GIB}) == GIB
 
 
-def test_what_went_to_the_disk_itself_is_counted_beside_what_came_from_above(sysfs: Sysfs) -> None:
+def test_direct_io_is_counted_beside_stacked_io(sysfs: Sysfs) -> None:
     sysfs.disk(SDA, "sda", "sda1", "sda3")
     sysfs.on((253, 0), "dm-0", "sda/sda3")
     assert moved(sysfs, {SDA: 5 * GIB, (253, 0): 2 * GIB}) == 5 * GIB
@@ -101,7 +101,7 @@ def test_disks_that_have_nothing_to_do_with_each_other_add_up(sysfs: Sysfs) -> N
     assert moved(sysfs, {SDA: GIB, SDB: 2 * GIB, (253, 0): 2 * GIB, (259, 9): 7}) == 3 * GIB + 7
 
 
-def test_a_part_that_the_cgroup_does_not_list_makes_no_difference(sysfs: Sysfs) -> None:
+def test_an_intermediate_disk_that_is_not_listed_changes_nothing(sysfs: Sysfs) -> None:
     sysfs.disk(SDA, "sda")
     sysfs.on(MD, "md3", "sda")
     sysfs.on((253, 0), "dm-0", "md3")

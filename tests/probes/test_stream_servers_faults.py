@@ -105,7 +105,7 @@ def test_the_worst_of_10_mb_takes_about_as_long_as_any_page_of_that_size() -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["the same in a page", "less-than signs", "streams without anything", "attributes"])
-def test_no_page_keeps_the_interpreter_from_others(name: str) -> None:
+def test_parsing_a_page_does_not_block_other_threads(name: str) -> None:
     body, gaps, done = WORST[name](), [0.0], threading.Event()
 
     def work() -> None:
@@ -191,7 +191,7 @@ def test_a_reading_has_a_deadline_and_a_size(
 
 
 @pytest.mark.parametrize(("url", "port"), [("http://rtmp.lan/stat", 80), ("https://rtmp.lan/stat", 443)])
-def test_a_server_without_a_port_is_sought_at_its_schemes(monkeypatch: pytest.MonkeyPatch, url: str, port: int) -> None:
+def test_a_server_without_a_port_uses_its_schemes_default(monkeypatch: pytest.MonkeyPatch, url: str, port: int) -> None:
     def connect(address: tuple[str, int], timeout: float) -> socket.socket:
         if address == ("rtmp.lan", port):
             return socket.socket()
@@ -220,7 +220,7 @@ def test_an_api_behind_a_path_is_read_there(
             assert [one.name for one in probe.read().streams] == ["talk"]
 
 
-def test_a_token_of_the_settings_lets_in(make_config: ConfigFactory, tmp_path: Path) -> None:
+def test_a_token_from_the_settings_is_accepted(make_config: ConfigFactory, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("me:word")
     body = page(stream())
 
@@ -303,7 +303,7 @@ def with_names(names: list[bytes]) -> Callable[[str], Answer]:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_name_that_srs_did_not_escape_costs_its_own_stream(name: bytes, place: int) -> None:
+def test_a_name_that_srs_did_not_escape_only_loses_its_own_stream(name: bytes, place: int) -> None:
     names = [b"one", b"two"]
     names.insert(place, name)
     with Answers(with_names(names)) as server:
@@ -322,7 +322,7 @@ def test_a_name_that_srs_did_not_escape_costs_its_own_stream(name: bytes, place:
 
 @pytest.mark.parametrize("part", ["video", "audio", "kbps", "publish"])
 @pytest.mark.parametrize("whole", [True, False])
-def test_what_srs_leaves_null_costs_itself(part: str, whole: bool) -> None:
+def test_a_null_field_of_srs_only_loses_itself(part: str, whole: bool) -> None:
     said = SRS_STREAM[part]
     odd = SRS_STREAM | {part: None if whole or part == "publish" else dict.fromkeys(said)}
     with Answers(srs(odd)) as server:
@@ -334,13 +334,13 @@ def test_what_srs_leaves_null_costs_itself(part: str, whole: bool) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES[:6])
-def test_a_stream_that_cannot_be_read_is_told_of(name: bytes) -> None:
+def test_an_unreadable_stream_is_reported(name: bytes) -> None:
     with Answers(with_names([b"one", name])) as server:
         reading = SrsProbe(server.url).read()
     assert reading.faults or len(reading.streams) == 2
 
 
-def test_all_streams_of_odd_names_are_told_and_not_more_than_can_be_read() -> None:
+def test_all_oddly_named_streams_are_reported_up_to_the_limit() -> None:
     with Answers(with_names([b"a\\"] * 400)) as server:
         reading = SrsProbe(server.url).read()
     assert reading.streams == ()
@@ -352,7 +352,7 @@ def test_all_streams_of_odd_names_are_told_and_not_more_than_can_be_read() -> No
 @pytest.mark.parametrize(
     "pattern", [b'{"id":', b'{"id":"x","name":"a\\","app":"b"},', b"[", b'{"id":[', b'"', b"\\", b"{}, "]
 )
-def test_10_mb_of_broken_json_take_no_longer_than_as_much_that_is_whole(pattern: bytes) -> None:
+def test_10_mb_of_broken_json_takes_no_longer_than_10_mb_of_valid_json(pattern: bytes) -> None:
     top = b'{"code":0,"pid":"1","streams":['
     whole = json.dumps({"code": 0, "pid": "1", "x": "y" * SIZE}).encode()
     took = []
@@ -388,7 +388,7 @@ def test_a_mediamtx_of_many_paths_lists_as_many_as_can_be_shown() -> None:
         {"name": None},
     ],
 )
-def test_a_path_that_mediamtx_describes_in_an_unknown_form_costs_itself(odd: dict[str, Any]) -> None:
+def test_an_unknown_form_of_a_mediamtx_path_only_loses_that_path(odd: dict[str, Any]) -> None:
     """Fields of a path have changed their form over the versions: https://github.com/bluenviron/mediamtx/releases."""
     with Answers(mediamtx(mediamtx_path("live/odd") | odd, mediamtx_path("live/talk"))) as server:
         reading = MediaMtxProbe(server.url).read()

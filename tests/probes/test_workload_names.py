@@ -31,7 +31,7 @@ from wattview.probes.workloads.naming.kubelet import KubeletNames
 
 
 @given(st.lists(st.tuples(st.integers(1, 1000), st.one_of(st.integers(0, 2**63), st.binary(max_size=300)))))
-def test_every_field_of_a_message_is_taken_out_as_it_was_put_in(parts: list[tuple[int, int | str | bytes]]) -> None:
+def test_every_field_of_a_message_round_trips(parts: list[tuple[int, int | str | bytes]]) -> None:
     assert [(one.number, one.value) for one in fields(message(*parts))] == parts
 
 
@@ -92,7 +92,7 @@ def test_the_kubelets_pods_name_their_containers(tmp_path: Path) -> None:
             names.ask()
 
 
-def test_a_socket_that_speaks_no_grpc_is_broken_and_one_that_is_not_there_absent(tmp_path: Path) -> None:
+def test_a_socket_without_grpc_is_broken_and_a_missing_one_absent(tmp_path: Path) -> None:
     with contextlib.closing(FakeDockerApi(tmp_path / "docker")), pytest.raises(SourceBroken, match="docker"):
         CriNames("containerd", str(tmp_path / "docker")).ask()
     with pytest.raises(SourceAbsent):
@@ -126,7 +126,7 @@ def endless(name: str) -> Iterator[bytes]:
     ],
     ids=("silent", "trickling", "endless", "numbers", "empty", "many", "length", "noise", "nothing"),
 )
-def test_a_runtime_of_the_worst_is_a_fault_soon_and_leaves_no_memory(
+def test_a_hostile_runtime_soon_becomes_a_fault_and_keeps_no_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, said: str
 ) -> None:
     monkeypatch.setattr(cri, "SECONDS", 0.5 if answer in (silence, trickle) else 20.0)
@@ -143,7 +143,7 @@ def test_a_runtime_of_the_worst_is_a_fault_soon_and_leaves_no_memory(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 250_000, "kB"
 
 
-def test_what_a_runtime_says_of_its_refusal_is_cut(tmp_path: Path) -> None:
+def test_a_runtimes_refusal_text_is_truncated(tmp_path: Path) -> None:
     headers = {"grpc-status": "13", "grpc-message": "no " * 10_000}
     with GrpcServer(tmp_path / "cri", lambda name: [], headers), pytest.raises(SourceBroken) as failure:
         CriNames("containerd", str(tmp_path / "cri")).ask()
@@ -174,7 +174,7 @@ def test_one_container_that_is_not_understood_costs_itself_alone(tmp_path: Path,
     assert [(one.id, one.pid) for one in found.containers.values()] == [("good", 4242)]
 
 
-def test_of_crio_only_what_runs_is_asked_for_and_only_once(
+def test_running_crio_containers_are_queried_once(
     tmp_path: Path, make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lists what has ended too, and says ``{}`` of a sandbox without a process (``drop_infra_ctr``, its default)."""
@@ -241,7 +241,7 @@ def dripping() -> Iterator[bytes]:
     ],
     ids=["dripping", "endless", "failing", "cut", "another", "silent"],
 )
-def test_an_engine_that_lists_nothing_of_use_is_a_fault_soon(
+def test_an_engine_with_a_useless_list_soon_becomes_a_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces: Iterable[bytes], reason: str
 ) -> None:
     monkeypatch.setattr(docker_api, "SECONDS", 0.5)

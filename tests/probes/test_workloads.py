@@ -72,7 +72,7 @@ USER = "/user.slice/user-1000.slice/user@1000.service"
         ("/mine/encoders", "unit", "", ""),
     ],
 )  # fmt: skip
-def test_a_cgroup_is_what_its_path_says(path: str, kind: str, engine: str, unit: str) -> None:
+def test_a_cgroup_is_classified_by_its_path(path: str, kind: str, engine: str, unit: str) -> None:
     found = classified(path)
     assert found is not None
     assert (found.kind, found.engine, found.unit) == (kind, engine, unit)
@@ -88,7 +88,7 @@ def test_a_cgroup_is_what_its_path_says(path: str, kind: str, engine: str, unit:
         "/machine.slice/systemd-nspawn@web.service/payload/system.slice/nginx.service",
     ],
 )
-def test_what_is_inside_a_container_or_a_unit_belongs_to_it(path: str) -> None:
+def test_nested_control_groups_belong_to_their_container_or_unit(path: str) -> None:
     assert classified(path) is None
 
 
@@ -154,7 +154,7 @@ def test_memory_of_a_cgroup_that_holds_workloads_is_what_these_leave(
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_what_is_used_in_a_cgroup_is_one_workloads_alone(make: Make, tmp_path: Path, version: Version) -> None:
+def test_each_cgroup_is_charged_to_one_workload(make: Make, tmp_path: Path, version: Version) -> None:
     tree = WorkloadTree(tmp_path, version)
     tree.add(f"/docker/{DOCKER_ID}", 100.0)
     tree.add(SERVICE, 7.0)
@@ -182,7 +182,7 @@ def test_what_is_used_in_a_cgroup_is_one_workloads_alone(make: Make, tmp_path: P
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_workload_that_comes_and_goes_between_two_reads_is_told_with_its_last_counter(
+def test_a_workload_that_lived_between_two_reads_is_reported_with_its_last_counter(
     make: Make, tmp_path: Path, version: Version
 ) -> None:
     tree = WorkloadTree(tmp_path, version)

@@ -79,7 +79,7 @@ def test_docker_and_a_pod_and_a_program_of_nobodys_are_each_a_workload(
                 probe.close()
 
 
-def test_what_a_brief_workload_used_is_read_as_its_process_ends(make_config: ConfigFactory) -> None:
+def test_a_short_workload_is_read_when_its_process_ends(make_config: ConfigFactory) -> None:
     """Its cgroup goes before anybody asks; engines and systemd take some ten milliseconds to remove it."""
     mounted = hierarchies("/sys")
     assert mounted is not None
@@ -101,7 +101,7 @@ def test_what_a_brief_workload_used_is_read_as_its_process_ends(make_config: Con
         probe.close()
 
 
-def test_a_cgroup_that_is_left_over_is_no_workload_until_it_has_a_process(
+def test_a_leftover_cgroup_is_no_workload_until_it_has_a_process(
     make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wattview.probes.workloads.tree.LEFT_OVER_SECONDS", 1.0)

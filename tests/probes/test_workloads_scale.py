@@ -41,7 +41,7 @@ def made(directory: Path, count: int) -> WorkloadTree:
 
 
 @pytest.mark.slow
-def test_a_thousand_workloads_that_come_and_go_cost_what_they_cost_and_none_is_lost(
+def test_a_thousand_short_workloads_stay_within_cost_and_none_is_lost(
     tmp_path: Path, make_config: ConfigFactory
 ) -> None:
     probes = []

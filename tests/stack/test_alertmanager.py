@@ -87,14 +87,14 @@ def test_an_exporter_that_is_down_silences_its_own_health_and_no_other_s(silence
     ) == {"ExporterUnhealthy"}  # fmt: skip
 
 
-def test_streams_that_nobody_can_see_have_not_vanished(silenced: Silenced) -> None:
+def test_a_down_rtmp_exporter_silences_its_stream_alerts(silenced: Silenced) -> None:
     assert silenced(
         alert("ExporterDown", host="a", job="nginx-rtmp-exporter", instance="a:9728"),
         alert("StreamVanished", host="a", app="live", stream="news"), alert("GpuPowerCritical", host="a", gpu="0"),
     ) == {"StreamVanished"}  # fmt: skip
 
 
-def test_a_stream_that_vanishes_elsewhere_is_heard(silenced: Silenced) -> None:
+def test_a_stream_vanished_on_another_host_is_not_silenced(silenced: Silenced) -> None:
     down = alert("ExporterDown", host="a", job="nginx-rtmp-exporter", instance="a:9728")
     assert silenced(down, alert("StreamVanished", host="b", app="live", stream="news")) == set()
 

@@ -217,7 +217,7 @@ async def test_the_page_of_the_fleet_is_filled_from_the_store_and_marks_the_host
         await source.stop()
 
 
-async def test_a_store_that_is_not_there_is_one_clear_line() -> None:
+async def test_a_missing_store_is_one_clear_line() -> None:
     with pytest.raises(FleetError, match=r"http://127\.0\.0\.1:1 cannot be reached"):
         await fleet("http://127.0.0.1:1")
 
@@ -252,6 +252,6 @@ def test_a_host_that_does_not_answer_is_lost_with_the_reason_and_since_when_it_i
     assert found["silent"].reason == "no samples of it reach the store"
 
 
-def test_not_a_number_is_unknown() -> None:
+def test_nan_is_unknown() -> None:
     made = rows({**{name: {} for name in QUERIES}, "seen": answer(a=1), "power": {"a": StoreSeries({"host": "a"}, [])}})
     assert made[0].power_watts is None

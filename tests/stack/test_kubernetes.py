@@ -93,7 +93,7 @@ def test_the_manifest_is_what_the_chart_renders() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-def test_helm_finds_no_fault_in_the_chart() -> None:
+def test_helm_lint_accepts_the_chart() -> None:
     for values in VALUES.values():
         report = helm.lint(CHART, values, strict=True, namespace="wattview")
         assert [message for message in report["messages"] if message["severity"] > 1] == []
@@ -275,7 +275,7 @@ def running_pod(objects: list[Any], kind: str, node: str, address: str) -> Any:
     }
 
 
-def test_the_store_finds_every_exporter_of_every_node_and_calls_them_as_the_daemon_does(tmp_path: Path) -> None:
+def test_the_store_discovers_every_exporter_of_every_node(tmp_path: Path) -> None:
     objects = loaded({"control": {"enabled": True, "tokenSecret": "wattview-control"}})
     nodes = {"node-1": "127.0.0.1", "node-2": "127.0.0.2"}
     found = [running_pod(objects, "DaemonSet", *node) for node in nodes.items()]

@@ -77,7 +77,7 @@ async def everything(
     return rows, details, names, power.points[0][1]
 
 
-async def test_a_stream_has_the_watts_that_its_encoders_host_knows(tmp_path: Path) -> None:
+async def test_a_stream_gets_its_watts_from_its_encoders_host(tmp_path: Path) -> None:
     now = time.time()
     lines = [f"{line} {int((now - age) * 1000)}" for line in REMOTE.split("\n") if line for age in range(30, 0, -5)]
     async with victoria_metrics(tmp_path, []) as url:
@@ -91,7 +91,7 @@ async def test_a_stream_has_the_watts_that_its_encoders_host_knows(tmp_path: Pat
 
 
 @pytest.mark.parametrize("label", ["prometheus_replica", "replica", "__replica__"])
-async def test_a_pair_is_as_one(tmp_path_factory: pytest.TempPathFactory, label: str) -> None:
+async def test_two_replicas_of_a_host_count_as_one(tmp_path_factory: pytest.TempPathFactory, label: str) -> None:
     now = time.time()
     single = await everything(tmp_path_factory.mktemp("one"), now)
     [row] = single[0]

@@ -100,7 +100,7 @@ def listens_on(name: str, service: Any) -> list[str]:
     return [address for address in found if address]
 
 
-def test_without_docker_or_its_engine_there_is_one_clear_word_and_the_way_out(tmp_path: Path) -> None:
+def test_missing_docker_is_one_clear_line_with_its_fix(tmp_path: Path) -> None:
     script = str(REPOSITORY / "scripts/stack.sh")
     for name in ("bash", "dirname"):
         (tmp_path / name).symlink_to(program(name))
@@ -126,7 +126,7 @@ def test_nothing_starts_without_a_password(tmp_path: Path, version: str) -> None
 
 @both_composes
 @pytest.mark.parametrize("profiles", PROFILES)
-def test_no_two_services_want_one_port_and_none_listens_to_the_network(
+def test_services_use_different_ports_and_none_listens_on_the_network(
     tmp_path: Path, profiles: str, version: str
 ) -> None:
     own = {"NODE_EXPORTER_ENABLED": "false", "CADVISOR_ENABLED": "false"} if "upstream" in profiles else {}
@@ -246,7 +246,7 @@ def test_the_rules_are_valid_and_do_what_their_tests_say() -> None:
     assert status == 0, output
 
 
-def test_every_rule_is_tested() -> None:
+def test_every_alert_and_recording_rule_has_a_test() -> None:
     rules = "".join(path.read_text() for path in (COMPOSE / "prometheus/rules").glob("*.yml"))
     tests = "".join(path.read_text() for path in RULE_TESTS.glob("*.test.yml"))
     for alert in re.findall(r"- alert: (\w+)", rules):

@@ -124,7 +124,7 @@ def test_it_is_a_user_with_one_right_and_can_write_to_its_own_state_only(machine
     assert modes == ["700 wattview", "750 wattview", "600 wattview"]
 
 
-def test_systemd_finds_little_that_it_could_do_wrong(machine: Machine) -> None:
+def test_systemd_analyze_security_rates_the_unit_well(machine: Machine) -> None:
     score = re.search(r"Overall exposure level for \S+ ([\d.]+)", machine.run("systemd-analyze security wattview"))
     assert score is not None
     assert re.findall(r"([\d.]+) of 10\b", PAGE) == [score[1]]
@@ -138,7 +138,7 @@ def test_a_scenario_runs_with_the_command_of_the_page(machine: Machine) -> None:
     assert 'scenario_energy_joules{scenario="here"}' in machine.metrics("results-exporter")
 
 
-def test_reload_takes_right_settings_and_says_what_is_wrong_with_others(machine: Machine) -> None:
+def test_reload_applies_valid_settings_and_reports_invalid_ones(machine: Machine) -> None:
     pid = machine.shows("MainPID")
     machine.write_settings('[paths]\nsysfs = "/simulated/sys"\n[cost]\npue = 0.1')
     machine.run("systemctl reload wattview")
@@ -151,7 +151,7 @@ def test_reload_takes_right_settings_and_says_what_is_wrong_with_others(machine:
     assert machine.shows("MainPID") == pid
 
 
-def test_one_that_hangs_or_dies_is_started_again(machine: Machine) -> None:
+def test_a_hanging_or_dead_daemon_is_restarted(machine: Machine) -> None:
     machine.run("mkdir -p /run/systemd/system/wattview.service.d")
     machine.run("printf '[Service]\\nWatchdogSec=3s\\n' >/run/systemd/system/wattview.service.d/test.conf")
     machine.run("systemctl daemon-reload && systemctl restart wattview")

@@ -34,7 +34,7 @@ def test_systemd_takes_the_unit(unit: Path) -> None:
     assert (status, mine) == (0, [])
 
 
-def test_systemd_finds_little_that_the_daemon_could_do_wrong(unit: Path) -> None:
+def test_systemd_analyze_security_rates_the_daemon_well(unit: Path) -> None:
     status, output = analyse("security", "--offline=true", "--no-pager", str(unit))
     score = re.search(r"Overall exposure level for \S+: ([\d.]+)", output)
     assert score is not None, output

@@ -152,7 +152,7 @@ async def test_the_snapshot_the_fleet_and_the_rules_agree_on_a_machine_with_gpus
 
 
 @pytest.mark.slow
-async def test_they_agree_on_a_machine_without_gpus_and_on_how_far_its_power_may_be_off(
+async def test_snapshot_fleet_and_rules_agree_without_gpus_and_on_the_error(
     tmp_path: Path, make_config: ConfigFactory
 ) -> None:
     async with scraped(tmp_path, make_config) as host:

@@ -142,7 +142,7 @@ def open_the_way_to(directory: Path) -> None:
             step.chmod(step.stat().st_mode | 0o055)
 
 
-def test_make_stack_comes_back_when_every_part_is_well(stack: Stack) -> None:
+def test_make_stack_returns_when_every_service_is_healthy(stack: Stack) -> None:
     assert "everything is healthy after" in stack.said
     assert stack.parts() == PARTS | {"victoriametrics", "vmalert"}
     for name in stack.parts():

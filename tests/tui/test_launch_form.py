@@ -38,7 +38,7 @@ def test_what_is_shown_is_what_would_run() -> None:
     assert made == Form(RunRequest(scenarios=[full], baseline=launch_form.DEFAULT_BASELINE_SECONDS), {})
 
 
-def test_no_scenario_has_a_name_that_says_another_setting() -> None:
+def test_no_scenario_name_contradicts_its_setting() -> None:
     def names(**fields: str) -> list[str]:
         return [one.name for one in scenarios(name="mine", **fields)]
 
@@ -56,12 +56,12 @@ def test_a_sweep_measures_each_combination_under_a_name_of_its_own() -> None:
     assert [one.name for one in found][:2] == ["sweep 2M veryfast", "sweep 2M medium"]
 
 
-def test_a_crf_belongs_to_its_rate_control_and_may_be_swept() -> None:
+def test_a_crf_requires_its_rate_control_and_can_be_swept() -> None:
     assert scenarios()[0].crf is None
     assert [one.crf for one in scenarios(rate_control="crf", crf="20,26,32")] == [20, 26, 32]
 
 
-def test_a_ladder_is_written_as_its_outputs() -> None:
+def test_a_ladder_is_recorded_as_its_outputs() -> None:
     [one] = scenarios(renditions="1280x720, 854x480@25, 640x360=800k")
     assert one.renditions == [
         Rendition(resolution="1280x720"), Rendition(resolution="854x480", fps=25),
@@ -84,7 +84,7 @@ def test_a_vmaf_model_may_be_chosen() -> None:
     ]  # fmt: skip
 
 
-def test_streams_may_be_thrown_away() -> None:
+def test_streams_can_be_discarded() -> None:
     assert scenarios(push="no")[0].push is False
     assert scenarios(push="yes")[0].push is True
 

@@ -21,7 +21,7 @@ VALUES = st.builds(Value, st.none() | FINITE, st.none() | st.floats(0, 1e9))
 
 
 @given(st.dictionaries(st.sampled_from(["vmaf", "qoe", "streams", "most"]), st.text(max_size=12)))
-def test_a_wish_is_a_number_in_its_bounds_or_named(fields: dict[str, str]) -> None:
+def test_a_field_is_a_number_in_its_bounds_or_named(fields: dict[str, str]) -> None:
     wish, wrong = asked(fields)
     if wrong:
         assert wish == (None, None, None, None)
@@ -31,11 +31,11 @@ def test_a_wish_is_a_number_in_its_bounds_or_named(fields: dict[str, str]) -> No
     assert wish.streams is None or (isinstance(wish.streams, int) and wish.streams >= 1)
 
 
-def test_a_wish_is_what_was_typed() -> None:
+def test_a_field_is_what_was_typed() -> None:
     assert asked({"vmaf": "92,5", "streams": " 4 ", "qoe": ""}) == ((92.5, None, 4, None), "")
 
 
-def test_every_figure_is_one_that_a_result_has() -> None:
+def test_every_quantity_has_a_path_in_a_result() -> None:
     one = sweep().scenarios[1]
     known = {one_of.name for one_of in OF_RESULTS if of_scenario(one, one_of.name).value is not None}
     assert {one_of.name for one_of in OF_RESULTS} - known == {
@@ -46,7 +46,7 @@ def test_every_figure_is_one_that_a_result_has() -> None:
     }  # fmt: skip
 
 
-def test_a_figure_is_written_in_its_unit_with_its_sign_and_its_spread() -> None:
+def test_a_figure_is_shown_in_its_unit_with_sign_and_error() -> None:
     assert written(QUANTITIES["joules_per_viewer_hour"], 7200.0) == "2.000"
     assert written(QUANTITIES["baseline_diff_power_watts"], 3.0) == "+3.00"
     assert written(QUANTITIES["stalls"], None) == "—"

@@ -105,7 +105,7 @@ async def test_the_sum_says_of_how_many_hosts_it_is_and_what_of_it_is_an_estimat
         assert "Hosts 3  ● 2 live  ✗ 1 lost" in text
 
 
-async def test_a_cost_that_is_not_of_all_live_hosts_says_so(daemon: ScriptedDaemon, other: ScriptedDaemon) -> None:
+async def test_a_cost_that_does_not_cover_all_live_hosts_says_so(daemon: ScriptedDaemon, other: ScriptedDaemon) -> None:
     other.now = of_host("studio-2", cost_per_hour=None)
     async with opened(fleet_of(daemon, other)) as pilot:
         await live(pilot)
@@ -170,7 +170,7 @@ async def test_r_tries_all_lost_daemons_at_once(
         await live(pilot)
 
 
-async def test_many_hosts_lost_at_once_are_one_toast(daemon: ScriptedDaemon) -> None:
+async def test_many_hosts_lost_at_once_give_one_toast(daemon: ScriptedDaemon) -> None:
     aliases = [Path(daemon.socket).with_name(f"s{number}") for number in range(5)]
     for alias in aliases:
         alias.symlink_to(daemon.socket)
@@ -183,7 +183,7 @@ async def test_many_hosts_lost_at_once_are_one_toast(daemon: ScriptedDaemon) -> 
         assert any("hosts are lost" in title for title in titles)
 
 
-async def test_a_daemon_that_accepts_and_never_answers_freezes_no_key(daemon: ScriptedDaemon) -> None:
+async def test_a_daemon_that_never_answers_blocks_no_key(daemon: ScriptedDaemon) -> None:
     silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     async with silent:
         port = silent.sockets[0].getsockname()[1]
@@ -195,7 +195,7 @@ async def test_a_daemon_that_accepts_and_never_answers_freezes_no_key(daemon: Sc
             await until(pilot, lambda: "Power of studio-1" in screen_text(pilot.app), seconds=8)
 
 
-async def test_a_daemon_that_falls_silent_is_quiet_and_leaves_the_sum(
+async def test_a_daemon_that_falls_silent_is_marked_and_leaves_the_sum(
     daemon: ScriptedDaemon, other: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wattview.tui.fleet.feed.QUIET_SECONDS", 0.5)
@@ -206,14 +206,14 @@ async def test_a_daemon_that_falls_silent_is_quiet_and_leaves_the_sum(
         await until(pilot, lambda: "● live" in line(pilot.app, "studio-1"))
 
 
-async def test_a_refused_token_is_said_in_the_hosts_line(daemon: ScriptedDaemon) -> None:
+async def test_a_refused_token_is_shown_in_the_hosts_row(daemon: ScriptedDaemon) -> None:
     daemon.now = {"time": "yesterday"}  # type: ignore[assignment]
     async with opened(fleet_of(daemon)) as pilot:
         await until(pilot, lambda: "another version" in screen_text(pilot.app))
         assert "✗ lost" in screen_text(pilot.app)
 
 
-async def test_names_from_elsewhere_are_shown_as_they_are(daemon: ScriptedDaemon) -> None:
+async def test_foreign_names_are_shown_literally(daemon: ScriptedDaemon) -> None:
     daemon.now = of_host("[red]x[/]\x1b[31m\n名")
     async with opened(fleet_of(daemon)) as pilot:
         await until(pilot, lambda: screen_text(pilot.app).count("[red]x[/]·[31m·名") >= 2)
@@ -222,7 +222,7 @@ async def test_names_from_elsewhere_are_shown_as_they_are(daemon: ScriptedDaemon
 # keys
 
 
-async def test_s_sorts_and_slash_filters(daemon: ScriptedDaemon, other: ScriptedDaemon) -> None:
+async def test_s_sorts_and_slash_filters_the_table(daemon: ScriptedDaemon, other: ScriptedDaemon) -> None:
     other.now = of_host("atelier-2", power="estimated", at=30.0)
     async with opened(fleet_of(daemon, other)) as pilot:
         table = pilot.app.screen.query_one("#hosts")
@@ -389,7 +389,7 @@ async def test_q_in_a_hosts_dashboard_ends_it_all(daemon: ScriptedDaemon, other:
     assert not script.acts
 
 
-async def test_hosts_are_followed_while_one_of_them_is_open(
+async def test_other_hosts_are_polled_while_one_is_open(
     daemon: ScriptedDaemon, other: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wattview.tui.fleet.feed.QUIET_SECONDS", 600.0)  # the scripted daemon says no more
@@ -495,7 +495,7 @@ async def test_no_store_at_all_is_a_banner_and_its_attempts_come_at_growing_inte
 
 
 @pytest.mark.usefixtures("unanswered")
-async def test_a_store_that_hangs_freezes_no_key() -> None:
+async def test_a_hanging_store_blocks_no_key() -> None:
     async with scripted_store() as store:
         store_with_two_hosts(store)
         store.hang = True

@@ -47,7 +47,7 @@ async def test_keys_pressed_before_the_presets_are_there_lose_nothing(daemon: Sc
         assert daemon.posted == []
 
 
-async def test_what_is_typed_before_the_presets_are_there_stays_when_they_come(
+async def test_typed_fields_survive_the_arrival_of_presets(
     daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = asyncio.Event()
@@ -183,7 +183,7 @@ async def test_two_enters_start_one_run(daemon: ScriptedDaemon) -> None:
 
 
 @pytest.mark.usefixtures("unanswered")
-async def test_a_slow_daemon_does_not_hold_the_dialog(daemon: ScriptedDaemon) -> None:
+async def test_a_slow_daemon_does_not_block_the_dialog(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         launch = await dialog(pilot)
         daemon.hang = True
@@ -320,7 +320,7 @@ async def test_a_preset_without_an_idle_window_gets_one_unless_it_is_set_to_0(da
         assert "idle" not in launch.query_one("#preview", Pane).content.plain
 
 
-async def test_a_run_that_ends_is_said_and_its_results_are_read(daemon: ScriptedDaemon) -> None:
+async def test_the_end_of_a_run_is_announced_and_its_results_are_read(daemon: ScriptedDaemon) -> None:
     daemon.now = snapshot(run=run())
     async with opened(daemon) as pilot:
         await pilot.press("7")

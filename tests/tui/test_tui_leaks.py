@@ -49,7 +49,7 @@ HANDS = {
 }
 
 
-def test_the_codes_of_styles_at_places_that_are_gone_are_let_go() -> None:
+def test_style_codes_of_vanished_positions_are_freed() -> None:
     """Textual keeps those of 16,384 styles, 9 MB, and a text at another place has another style."""
     style = Style(bold=True)
     kept = style.rich_style
@@ -67,7 +67,7 @@ def strips() -> int:
     return sum(isinstance(one, Strip) for one in gc.get_objects())
 
 
-async def test_a_line_is_gone_with_the_last_that_shows_it(daemon: ScriptedDaemon) -> None:
+async def test_a_drawn_line_is_freed_with_its_last_user(daemon: ScriptedDaemon) -> None:
     """Without a collection of garbage: until the next full one, lines of thousands of pictures would be kept."""
     random = Random(1)
     async with opened(daemon, (160, 48)) as pilot:
@@ -86,7 +86,7 @@ async def test_a_line_is_gone_with_the_last_that_shows_it(daemon: ScriptedDaemon
             gc.enable()
 
 
-async def test_lines_that_are_not_shown_are_let_go(daemon: ScriptedDaemon) -> None:
+async def test_hidden_lines_are_freed(daemon: ScriptedDaemon) -> None:
     """Those of the other screens, and of dialogs that were closed."""
     gc.collect()
     elsewhere = strips()
@@ -152,7 +152,7 @@ async def watched(daemon: ScriptedDaemon, keys: tuple[str, ...], patience: int =
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("keys", HANDS.values(), ids=HANDS.keys())
-async def test_nothing_that_was_shown_is_kept_in_memory(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> None:
+async def test_closed_screens_are_freed(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> None:
     assert await watched(daemon, keys) == {}
 
 

@@ -29,7 +29,7 @@ from wattview.tui.widgets.banner import banner_text
 from wattview.tui.widgets.table import Table
 
 
-async def test_no_daemon_is_a_banner_with_the_way_out_and_keys_still_work() -> None:
+async def test_a_missing_daemon_is_a_banner_with_its_fix_and_keys_still_work() -> None:
     app = Dashboard("unix:///nonexistent/wattview.sock")
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.link.state == "lost" and "No daemon" in screen_text(app))
@@ -91,7 +91,7 @@ async def test_attempts_come_at_growing_intervals() -> None:
     assert waits[:7] == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
 
-async def test_a_daemon_that_says_nothing_is_remarked_on_and_freezes_no_key(daemon: ScriptedDaemon) -> None:
+async def test_a_silent_daemon_is_reported_and_blocks_no_key(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         app = pilot.app
         app._arrived -= 30.0
@@ -101,7 +101,7 @@ async def test_a_daemon_that_says_nothing_is_remarked_on_and_freezes_no_key(daem
 
 
 @pytest.mark.usefixtures("unanswered")
-async def test_a_hanging_daemon_holds_up_no_screen(daemon: ScriptedDaemon) -> None:
+async def test_a_hanging_daemon_blocks_no_screen(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         daemon.hang = True
         for key, mode in (("7", "results"), ("8", "exporters"), ("1", "overview")):
@@ -110,7 +110,7 @@ async def test_a_hanging_daemon_holds_up_no_screen(daemon: ScriptedDaemon) -> No
 
 
 @pytest.mark.usefixtures("unanswered")
-async def test_a_daemon_that_answers_nothing_more_freezes_no_key_on_any_screen(daemon: ScriptedDaemon) -> None:
+async def test_a_daemon_that_stops_answering_blocks_no_key_on_any_screen(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         daemon.hang = True
         daemon.tell("info", "daemon", "this event is never given")
@@ -120,7 +120,7 @@ async def test_a_daemon_that_answers_nothing_more_freezes_no_key_on_any_screen(d
             assert pilot.app.current_mode == tab.mode
 
 
-async def test_a_snapshot_is_shown_on_the_screen_in_front_and_on_no_other(
+async def test_a_snapshot_is_rendered_on_the_active_screen_only(
     daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(daemon) as pilot:
@@ -176,7 +176,7 @@ async def _stream(pieces: list[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def test_a_daemon_of_another_version_is_a_banner_and_no_traceback(daemon: ScriptedDaemon) -> None:
+async def test_a_daemon_of_another_version_is_a_banner_not_a_traceback(daemon: ScriptedDaemon) -> None:
     daemon.now = {"time": "yesterday"}  # type: ignore[assignment]
     app = Dashboard(daemon.url)
     async with app.run_test() as pilot:
@@ -184,7 +184,7 @@ async def test_a_daemon_of_another_version_is_a_banner_and_no_traceback(daemon: 
 
 
 @pytest.mark.parametrize("key", ["1", "3", "4", "9"])
-async def test_names_from_elsewhere_are_shown_as_they_are(daemon: ScriptedDaemon, key: str) -> None:
+async def test_foreign_names_are_shown_literally(daemon: ScriptedDaemon, key: str) -> None:
     hostile = "[red]x[/]\x1b[31m\n\x9b名"
     now = snapshot()
     daemon.now = msgspec.structs.replace(
@@ -218,7 +218,7 @@ async def _leave(app: Dashboard) -> None:
     app.exit()
 
 
-async def test_what_a_change_of_themes_replaces_is_let_go(
+async def test_objects_replaced_by_a_theme_change_are_freed(
     daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On every screen; what the garbage collector is told to leave alone would stay for ever."""
@@ -238,7 +238,7 @@ async def test_what_a_change_of_themes_replaces_is_let_go(
         gc.freeze()
 
 
-async def test_a_toast_that_is_there_is_not_repeated(daemon: ScriptedDaemon) -> None:
+async def test_a_visible_toast_is_not_repeated(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         for text in ("one", "one", "two", "one"):
             pilot.app.notify(text, title="A title")
@@ -247,9 +247,7 @@ async def test_a_toast_that_is_there_is_not_repeated(daemon: ScriptedDaemon) -> 
 
 
 @pytest.mark.timeout(20)
-async def test_a_toast_that_is_put_up_after_its_time_holds_nothing_up(
-    daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_late_toast_blocks_nothing(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """A screen puts up the toasts that are left, and their time may run out between its look and their timer; the wall
     clock may jump in between too."""
     async with opened(daemon) as pilot:
@@ -280,7 +278,7 @@ def test_toasts_outlast_a_clock_that_is_set(monkeypatch: pytest.MonkeyPatch) -> 
             assert not notice.has_expired
 
 
-def test_the_banner_says_what_is_and_what_to_press() -> None:
+def test_the_banner_says_the_state_and_the_key() -> None:
     assert banner_text(Link("live"), 0.5, paused=False) == ""
     assert "12 s old" in banner_text(Link("lost", "gone", 4.0), 12.0, paused=False)
     assert "in 4 s" in banner_text(Link("lost", "gone", 4.0), 12.0, paused=False)

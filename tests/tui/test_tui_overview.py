@@ -75,14 +75,14 @@ async def test_gpus_that_the_host_does_not_see_are_in_the_figure(daemon: Scripte
         assert "not added" not in card
 
 
-async def test_a_gpu_that_is_silent_leaves_no_figure_and_is_named(daemon: ScriptedDaemon) -> None:
+async def test_a_silent_gpu_makes_the_figure_unknown_and_is_named(daemon: ScriptedDaemon) -> None:
     daemon.now = snapshot(gpus=(gpu(power_watts=None),))
     async with opened(daemon, (120, 40)) as pilot:
         assert pilot.app.screen.query_one(PowerNow).query_one(Digits).value == "-"
         assert "GPU 0 does not report its power" in screen_text(pilot.app)
 
 
-async def test_how_far_the_power_may_be_off_stands_above_it(daemon: ScriptedDaemon) -> None:
+async def test_the_error_is_shown_beside_the_power(daemon: ScriptedDaemon) -> None:
     async with opened(daemon, (80, 24)) as pilot:
         assert "±0.05 W" in screen_text(pilot.app)
 
@@ -140,7 +140,7 @@ async def test_what_is_unknown_is_a_dash_and_never_a_zero(daemon: ScriptedDaemon
         assert "CPU     — %" in text
 
 
-async def test_empty_parts_say_what_is_missing_and_the_way_out(daemon: ScriptedDaemon) -> None:
+async def test_empty_parts_say_what_is_missing_and_how_to_get_it(daemon: ScriptedDaemon) -> None:
     probes = (
         ProbeStatus(probe="power", state="refused", reason="energy_uj is readable by root only", fix="run as root"),
         ProbeStatus(probe="containers", state="absent", reason="no Docker answers", fix="sudo apt install docker.io"),
@@ -246,7 +246,7 @@ async def test_until_idle_power_is_known_the_reason_is_said(daemon: ScriptedDaem
         assert "Power, last 5 minutes" in screen_text(pilot.app)
 
 
-async def test_containers_come_by_watts_and_without_them_by_cpu(daemon: ScriptedDaemon) -> None:
+async def test_containers_are_sorted_by_watts_or_else_by_cpu(daemon: ScriptedDaemon) -> None:
     first, second, third, fourth = daemon.now.containers
     given = (
         first,
@@ -301,7 +301,7 @@ async def test_a_large_screen_shows_what_a_person_wants_at_once_and_neither_half
             assert blank < len(body) / 2
 
 
-async def test_panes_come_and_go_with_the_size(daemon: ScriptedDaemon) -> None:
+async def test_panes_appear_and_disappear_with_the_terminal_size(daemon: ScriptedDaemon) -> None:
     async with opened(daemon, (80, 24)) as pilot:
         assert "Load 2.41" in screen_text(pilot.app)
         assert not pilot.app.screen.query_one("#events").display
@@ -313,7 +313,7 @@ async def test_panes_come_and_go_with_the_size(daemon: ScriptedDaemon) -> None:
         await until(pilot, lambda: pilot.app.screen.query_one("#tables").size.height >= 8)
 
 
-def test_a_core_is_a_block_of_its_height_and_an_unknown_one_is_a_dot() -> None:
+def test_a_core_is_a_block_of_its_load_and_an_unknown_one_is_a_dot() -> None:
     assert levels((0.0, 49.0, 100.0, None)) == "▁▄█·"
     assert cores_and_bar((0.0, 100.0), 50.0, 10) == "▁█ ███▌░░░"
     assert cores_and_bar((50.0,) * 64, 50.0, 10) == "█████░░░░░", "more cores than cells are one bar"

@@ -41,7 +41,7 @@ def test_playing_moves_on_by_the_speed_and_holding_does_not() -> None:
     assert (playback.at, playback.playing) == (1000.0, False)
 
 
-def test_a_run_that_has_ended_plays_anew_and_keeps_its_bounds() -> None:
+def test_a_finished_run_is_replayed_within_its_bounds() -> None:
     playback = PastPlayback(50.0, 10.0, 50.0, "20250615_143000")
     playback.bound(0.0, 99.0)
     assert (playback.first, playback.last) == (10.0, 50.0)
@@ -77,7 +77,7 @@ def test_whatever_is_written_is_a_moment_or_no_time(text: str) -> None:
 
 
 @given(st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
-def test_a_time_of_day_is_its_last(hour: int, minute: int, second: int) -> None:
+def test_a_time_of_day_means_its_last_occurrence(hour: int, minute: int, second: int) -> None:
     at = moment_of(f"{hour:02}:{minute:02}:{second:02}", NOW)
     assert NOW - 25 * 3600 < at <= NOW
     assert time.localtime(at)[3:6] == (hour, minute, second)
@@ -86,5 +86,5 @@ def test_a_time_of_day_is_its_last(hour: int, minute: int, second: int) -> None:
 @pytest.mark.parametrize(
     ("text", "back"), [("90 s", 90), ("-20m", 1200), ("1.5 h ago", 5400), ("2d", 172800), ("5min", 300)]
 )
-def test_a_time_ago_is_counted_from_now(text: str, back: float) -> None:
+def test_a_relative_time_is_counted_from_now(text: str, back: float) -> None:
     assert moment_of(text, NOW) == NOW - back

@@ -82,7 +82,7 @@ def test_times_of_day_lie_inside_on_whole_steps(start: float, span: float, wante
 @example([], [(0.0, 0.0)], "𠀀", 24, 8, False, [(0.0, 1.0)])
 @example([], [(0.0, 0.0), (9.0, 0.0)], "𠀀" * 9, 60, 12, False, [(0.0, 9.0), (4.1, 9.0), (4.7, 9.0)])
 @settings(max_examples=60, deadline=None)
-def test_a_plot_never_leaves_its_field(
+def test_a_plot_never_exceeds_its_size(
     line: list[tuple[float, float]], dots: list[tuple[float, float]], text: str, width: int, height: int, zero: bool,
     windows: list[tuple[float, float]],
 ) -> None:  # fmt: skip
@@ -124,7 +124,7 @@ def test_a_peak_is_seen_however_many_points_there_are() -> None:
     assert any("⠀" < mark <= "⣿" for mark in "".join(lines[2:4])), "near the top"
 
 
-def test_a_front_is_joined_and_each_point_named_without_covering_another() -> None:
+def test_the_front_is_joined_and_its_labels_do_not_overlap() -> None:
     front = [(2.0, 78.0), (4.0, 88.0), (8.0, 92.0)]
     names = ["ultrafast", "veryfast", "medium"]
     chart = Chart(Axis("W"), Axis("VMAF"), [PlotLine(front, mark="●")],
@@ -216,7 +216,7 @@ def test_a_bar_is_exactly_as_wide_as_its_column(values: list[Value], width: int)
         (Value(10.0), "▄" * 10),
     ],
 )
-def test_a_bar_shows_what_is_sure_and_what_may_be_added(value: Value, expected: str) -> None:
+def test_a_bar_shows_the_certain_part_and_the_possible_rest(value: Value, expected: str) -> None:
     assert interval_bar(value, BarAxis(0.0, 10.0, 10)) == expected
 
 
@@ -224,7 +224,7 @@ def test_a_negative_bar_grows_to_the_left_of_zero() -> None:
     assert interval_bar(Value(-5.0), BarAxis(-10.0, 10.0, 20)) == "     ▄▄▄▄▄┊         "
 
 
-def test_bars_stand_below_one_axis_with_its_unit() -> None:
+def test_bars_share_one_axis_with_its_unit() -> None:
     rows = [BarRow("ultrafast", "34.0 W", Value(34.0), "series0"), BarRow("slow", "48.0 W", Value(48.0), "series1")]
     head, first, second = text_of(draw_bars(rows, "W", 80))
     assert head.split() == ["0", "W", "10", "20", "30", "40"]

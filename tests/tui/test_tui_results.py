@@ -51,7 +51,7 @@ async def test_every_scenario_of_every_run_is_a_row(daemon: ScriptedDaemon) -> N
         assert "—" in slow
 
 
-async def test_a_high_terminal_shows_a_run_s_scenarios_and_their_picture_below_it(daemon: ScriptedDaemon) -> None:
+async def test_a_tall_terminal_shows_a_runs_scenarios_and_their_plot(daemon: ScriptedDaemon) -> None:
     daemon.results = [result("20250615_140000"), result("20250614_090000", watts=36.0)]
     async with opened(daemon, (200, 60)) as pilot:
         await results(pilot, "left", rows="Results 6")
@@ -67,7 +67,7 @@ async def test_a_high_terminal_shows_a_run_s_scenarios_and_their_picture_below_i
         await until(pilot, lambda: "Results 3" not in screen_text(pilot.app))
 
 
-async def test_few_results_leave_their_room_to_the_picture_of_their_settings(daemon: ScriptedDaemon) -> None:
+async def test_a_short_results_table_leaves_room_for_the_plot(daemon: ScriptedDaemon) -> None:
     daemon.results = [result()]
     async with opened(daemon, (120, 40)) as pilot:
         assert "VMAF against" in await results(pilot, rows="Results 3")
@@ -205,7 +205,7 @@ def unquiet() -> RunResult:
     return msgspec.structs.replace(run, scenarios=scenarios, remarks=run_remarks(scenarios))
 
 
-async def test_a_baseline_that_was_not_idle_is_said_wherever_its_figures_are(daemon: ScriptedDaemon) -> None:
+async def test_a_baseline_that_was_not_idle_is_marked_wherever_its_figures_are_shown(daemon: ScriptedDaemon) -> None:
     daemon.results = [unquiet()]
     async with opened(daemon, (200, 60)) as pilot:
         text = await results(pilot, rows="Results 6")
@@ -227,7 +227,7 @@ async def test_a_baseline_that_was_not_idle_is_said_wherever_its_figures_are(dae
         assert "baseline: the machine was NOT IDLE" in text
 
 
-async def test_a_comparison_says_what_its_columns_stand_on(daemon: ScriptedDaemon) -> None:
+async def test_a_comparison_shows_the_remarks_of_each_column(daemon: ScriptedDaemon) -> None:
     daemon.results = [unquiet(), sweep("20250614_150000")]
     async with opened(daemon, (160, 50)) as pilot:
         await results(pilot, "j", "space", "space", "c", rows="Results 11")
@@ -244,7 +244,7 @@ async def test_a_comparison_says_what_its_columns_stand_on(daemon: ScriptedDaemo
         assert "B: its baseline" not in screen_text(pilot.app)
 
 
-async def test_what_was_not_in_real_time_is_said_of_the_run_too(daemon: ScriptedDaemon) -> None:
+async def test_a_run_reports_scenarios_not_in_real_time(daemon: ScriptedDaemon) -> None:
     async with opened(daemon, (160, 50)) as pilot:
         await results(pilot, "left", rows="Results 3")
         await until(pilot, lambda: "NOT REAL TIME: 4 streams 720p 2500k" in screen_text(pilot.app))
@@ -277,7 +277,7 @@ async def test_marked_scenarios_stand_side_by_side_with_intervals_and_a_verdict(
         await until(pilot, lambda: "Results 5" in screen_text(pilot.app))
 
 
-async def test_on_a_narrow_terminal_the_columns_are_gone_through(daemon: ScriptedDaemon) -> None:
+async def test_a_narrow_terminal_scrolls_through_the_columns(daemon: ScriptedDaemon) -> None:
     daemon.results = [sweep()]
     async with opened(daemon, (80, 24)) as pilot:
         await results(pilot, "j", *["space"] * 4, "c")
@@ -319,7 +319,7 @@ async def test_enter_shows_every_figure_of_one_scenario(daemon: ScriptedDaemon) 
         assert "0.567 ±0.008" in line(screen_text(pilot.app), "J/frame")
 
 
-async def test_one_scenario_alone_is_not_compared(daemon: ScriptedDaemon) -> None:
+async def test_a_single_scenario_is_not_compared(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         await results(pilot, "c", rows="Results 3")
         await until(pilot, lambda: "Nothing to compare yet" in screen_text(pilot.app))
@@ -343,7 +343,7 @@ async def test_runs_are_compared_setting_by_setting(daemon: ScriptedDaemon) -> N
         assert "36.00 ±0.50    +5.9 % ≠" in line(text, "Mean W")
 
 
-async def test_another_setting_in_its_place_is_called_one(daemon: ScriptedDaemon) -> None:
+async def test_a_replaced_setting_is_reported(daemon: ScriptedDaemon) -> None:
     daemon.results = [
         msgspec.structs.replace(run, scenarios=run.scenarios[:2]) for run in (sweep(), result("20250614_150000"))
     ]
@@ -390,7 +390,7 @@ async def test_the_advice_is_a_sentence_and_a_ranking_with_reasons(daemon: Scrip
         assert "rejected: cost per stream-hour 0.38" in line(text, "-  2 x", "libx264 veryfast")
 
 
-async def test_a_wrong_wish_is_named_and_nothing_is_asked(daemon: ScriptedDaemon) -> None:
+async def test_an_invalid_field_is_named_and_nothing_is_sent(daemon: ScriptedDaemon) -> None:
     daemon.results = [sweep()]
     async with opened(daemon, (120, 40)) as pilot:
         await results(pilot, *["right"] * 6)
@@ -414,7 +414,7 @@ async def test_only_marked_runs_are_considered_in_advice(daemon: ScriptedDaemon)
 CURVES = ["right"] * 5
 
 
-async def test_two_encoders_are_held_against_each_other_in_words(daemon: ScriptedDaemon) -> None:
+async def test_two_encoders_are_compared_in_a_sentence(daemon: ScriptedDaemon) -> None:
     daemon.results = [encoders()]
     async with opened(daemon, (160, 50)) as pilot:
         await results(pilot, *CURVES, rows="Results 12")
@@ -432,7 +432,7 @@ async def test_two_encoders_are_held_against_each_other_in_words(daemon: Scripte
         assert "over VMAF 70.0 to 94.0, 100 % of both" in text
 
 
-async def test_the_marked_curve_is_what_the_others_are_held_against(daemon: ScriptedDaemon) -> None:
+async def test_the_marked_curve_is_the_reference(daemon: ScriptedDaemon) -> None:
     daemon.results = [encoders()]
     async with opened(daemon, (160, 50)) as pilot:
         await results(pilot, *CURVES, rows="Results 12")
@@ -476,7 +476,7 @@ async def test_curves_are_sorted_and_filtered_as_any_table(daemon: ScriptedDaemo
         await until(pilot, lambda: "A 1 x 1280x720" not in screen_text(pilot.app))
 
 
-async def test_enter_gives_the_words_the_room_of_the_picture(daemon: ScriptedDaemon) -> None:
+async def test_enter_expands_the_text_over_the_plot(daemon: ScriptedDaemon) -> None:
     daemon.results = [encoders(repeats=1)]
     reason = "interval not known: every bitrate of both curves needs at least two repeats"
     async with opened(daemon, (80, 24)) as pilot:
@@ -490,7 +490,7 @@ async def test_enter_gives_the_words_the_room_of_the_picture(daemon: ScriptedDae
         await until(pilot, lambda: "VMAF against" in screen_text(pilot.app))
 
 
-async def test_why_nothing_can_be_compared_is_said(daemon: ScriptedDaemon) -> None:
+async def test_an_impossible_comparison_has_a_reason(daemon: ScriptedDaemon) -> None:
     run = encoders()
     alone = [one for one in run.scenarios if one.record.encoder != "libx265"]
     other = [
@@ -555,7 +555,7 @@ async def test_a_load_between_those_measured_has_its_power_and_its_error(daemon:
         assert "measured 3 times: 50.00 W" in screen_text(pilot.app)
 
 
-async def test_it_begins_with_a_picture_that_was_measured(daemon: ScriptedDaemon) -> None:
+async def test_a_prediction_starts_from_a_measured_setting(daemon: ScriptedDaemon) -> None:
     run = encoders()
     scenarios = [
         msgspec.structs.replace(
@@ -572,7 +572,7 @@ async def test_it_begins_with_a_picture_that_was_measured(daemon: ScriptedDaemon
         await asked(pilot, "2 x 640x360 25 fps")
 
 
-async def test_beyond_what_was_measured_it_says_so_and_answers_only_when_asked_to(daemon: ScriptedDaemon) -> None:
+async def test_a_prediction_outside_the_measured_range_needs_extrapolate(daemon: ScriptedDaemon) -> None:
     daemon.results = [encoders()]
     async with opened(daemon, (120, 40)) as pilot:
         await results(pilot, *PREDICT, rows="Results 12")
@@ -589,7 +589,7 @@ async def test_beyond_what_was_measured_it_says_so_and_answers_only_when_asked_t
         assert "the error does not hold there" in flowing(pilot)
 
 
-async def test_a_question_that_is_none_is_named_and_not_asked(daemon: ScriptedDaemon) -> None:
+async def test_an_invalid_question_is_named_and_not_sent(daemon: ScriptedDaemon) -> None:
     daemon.results = [encoders()]
     async with opened(daemon, (80, 24)) as pilot:
         await results(pilot, *PREDICT, rows="Results 12")
@@ -645,7 +645,7 @@ async def test_the_report_opens_in_the_browser_where_there_is_one(
 
 
 @pytest.mark.parametrize(("downs", "kind"), [(0, "csv"), (1, "json"), (2, "html")])
-async def test_e_exports_what_the_command_line_exports(
+async def test_e_exports_the_same_file_as_the_command_line(
     daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, downs: int, kind: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -667,7 +667,7 @@ async def test_e_exports_the_table_too(daemon: ScriptedDaemon, tmp_path: Path, m
     assert "ultrafast ×3" in written(tmp_path, "wattview-results-*.csv")
 
 
-async def test_a_daemon_that_fails_leaves_what_is_there(daemon: ScriptedDaemon) -> None:
+async def test_a_failing_daemon_leaves_the_last_data_on_screen(daemon: ScriptedDaemon) -> None:
     daemon.results = [sweep()]
     async with opened(daemon) as pilot:
         await results(pilot)

@@ -140,7 +140,7 @@ async def test_a_long_range_is_a_plot_of_all_sources_with_the_scenarios_named(da
         assert "C" not in drawn()
 
 
-async def test_no_history_is_said_in_the_graph(daemon: ScriptedDaemon) -> None:
+async def test_a_graph_says_that_there_is_no_history(daemon: ScriptedDaemon) -> None:
     daemon.now = snapshot(power=None)
     async with opened(daemon) as pilot:
         await pilot.press("2")
@@ -193,7 +193,7 @@ async def test_a_filter_narrows_while_it_is_typed_and_escape_drops_it(daemon: Sc
         (["n", "tab", *"quiet"], "quiet"),
     ],
 )
-async def test_keys_that_come_all_at_once_go_where_the_keys_before_them_lead(
+async def test_keys_typed_at_once_reach_what_earlier_keys_opened(
     daemon: ScriptedDaemon, keys: list[str], typed: str
 ) -> None:
     async with opened(daemon) as pilot:
@@ -253,7 +253,7 @@ async def test_a_stream_opens_with_its_clients(daemon: ScriptedDaemon) -> None:
         await until(pilot, lambda: "no longer live" in screen_text(pilot.app))
 
 
-async def test_how_to_publish_is_said_until_somebody_does(daemon: ScriptedDaemon) -> None:
+async def test_an_empty_streams_screen_says_how_to_publish(daemon: ScriptedDaemon) -> None:
     daemon.now = snapshot(streams=0)
     async with opened(daemon, (120, 40)) as pilot:
         await pilot.press("4")
@@ -277,7 +277,7 @@ async def test_the_log_leaves_room_to_the_power_until_it_is_long(daemon: Scripte
         assert not power.display
 
 
-async def test_a_stream_that_is_cut_off_is_a_toast_and_a_line_in_the_log(daemon: ScriptedDaemon) -> None:
+async def test_an_interrupted_stream_gives_a_toast_and_a_log_line(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         later = snapshot(5.0, streams=1)
         assert later.rtmp_server is not None
@@ -290,13 +290,13 @@ async def test_a_stream_that_is_cut_off_is_a_toast_and_a_line_in_the_log(daemon:
 # GPU
 
 
-async def test_no_gpu_says_so_in_the_probes_words(daemon: ScriptedDaemon) -> None:
+async def test_a_missing_gpu_has_the_probes_reason(daemon: ScriptedDaemon) -> None:
     async with opened(daemon, (80, 24)) as pilot:
         await pilot.press("5")
         await until(pilot, lambda: "no NVIDIA driver is loaded" in screen_text(pilot.app))
 
 
-async def test_a_gpu_shows_its_figures_and_what_it_does_not_give_is_a_dash(daemon: ScriptedDaemon) -> None:
+async def test_a_gpu_shows_its_figures_and_a_dash_for_missing_ones(daemon: ScriptedDaemon) -> None:
     daemon.now = snapshot(gpus=(gpu(),), probes=(ProbeStatus(probe="gpu", state="ok"),))
     async with opened(daemon) as pilot:
         assert "0 NVIDIA L4 61.2 W, 43 %, 2.0 GiB, 54 °C" in screen_text(pilot.app)
@@ -558,7 +558,7 @@ async def test_streams_show_their_encoders_and_where_these_run(daemon: ScriptedD
         assert "server 0.50, encoder 3.25" in screen_text(pilot.app)
 
 
-async def test_i_asks_for_the_other_account_and_the_tables_say_that_idle_is_in_it(daemon: ScriptedDaemon) -> None:
+async def test_i_switches_the_account_and_tables_say_that_idle_is_included(daemon: ScriptedDaemon) -> None:
     daemon.now = msgspec.structs.replace(daemon.now, power_use=power_use(0.0))
     async with opened(daemon, (160, 40)) as pilot:
         await until(pilot, lambda: "containers" in screen_text(pilot.app))
@@ -603,7 +603,7 @@ async def test_space_holds_the_picture_while_collecting_goes_on(daemon: Scripted
         await until(pilot, lambda: "Containers 1" in screen_text(pilot.app))
 
 
-async def test_t_goes_through_our_themes(daemon: ScriptedDaemon) -> None:
+async def test_t_cycles_through_our_themes(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         seen = [pilot.app.theme]
         for _ in range(4):
@@ -626,7 +626,7 @@ async def test_help_lists_the_keys_that_work_here_and_no_others(daemon: Scripted
 
 
 @pytest.mark.parametrize("keys", [("1",), ("2",), ("3", "enter"), ("4", "enter"), ("5",), ("7",), ("comma",)])
-async def test_help_says_nothing_twice_and_what_the_signs_mean(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> None:
+async def test_help_explains_each_key_and_symbol_once(daemon: ScriptedDaemon, keys: tuple[str, ...]) -> None:
     daemon.results = [result("20250615_140000")]
     async with opened(daemon, (120, 60)) as pilot:
         await pilot.press(*keys)
@@ -644,7 +644,7 @@ def _dialog(text: str) -> list[str]:
     return [line[22:98] for line in text.splitlines()]
 
 
-async def test_a_warning_that_comes_again_is_one_toast_and_covers_neither_notes_nor_footer(
+async def test_a_repeated_warning_is_one_toast_and_covers_neither_notes_nor_footer(
     daemon: ScriptedDaemon,
 ) -> None:
     async with opened(daemon, (80, 24)) as pilot:
@@ -734,9 +734,7 @@ async def test_the_log_says_what_an_event_is_about_in_a_narrow_terminal_too(daem
         assert any("source node" in line and "info" in line for line in screen_text(pilot.app).splitlines())
 
 
-async def test_a_screen_that_was_made_ahead_is_the_one_that_is_visited(
-    daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_prepared_screen_is_the_one_that_opens(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wattview.tui.app.AHEAD_SECONDS", 0.001)
     async with opened(daemon) as pilot:
         await until(pilot, lambda: all(pilot.app._screens_of(tab.mode) for tab in TABS))
@@ -757,7 +755,7 @@ async def test_a_theme_that_was_changed_elsewhere_is_on_every_screen(daemon: Scr
 
 
 @pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.mode)
-async def test_the_keys_that_matter_have_room_in_80_columns(daemon: ScriptedDaemon, tab: object) -> None:
+async def test_the_important_keys_fit_in_80_columns(daemon: ScriptedDaemon, tab: object) -> None:
     daemon.now = snapshot(run=run())
     async with opened(daemon, (80, 24)) as pilot:
         await pilot.press(tab.key)
@@ -786,7 +784,7 @@ async def test_the_end_of_a_run_with_the_dashboard_is_asked_about(daemon: Script
 
 
 @pytest.mark.parametrize(("goes_on", "owns"), [(False, True), (True, False)])
-async def test_nothing_is_asked_where_nothing_ends(daemon: ScriptedDaemon, goes_on: bool, owns: bool) -> None:
+async def test_quitting_asks_only_if_something_would_end(daemon: ScriptedDaemon, goes_on: bool, owns: bool) -> None:
     daemon.now = msgspec.structs.replace(daemon.now, run=run() if goes_on else None)
     app = Dashboard(daemon.url, settings=Tui(), owns_daemon=owns)
     async with app.run_test(size=(80, 24)) as pilot:

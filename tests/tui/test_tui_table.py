@@ -209,7 +209,7 @@ async def test_heights_are_in_proportion_from_zero() -> None:
         assert filled == round(0.5 * 4 * len(lines))
 
 
-async def test_a_scale_that_fits_tells_its_ticks_apart() -> None:
+async def test_a_fitted_scale_has_distinct_tick_labels() -> None:
     app = Bench()
     async with app.run_test(size=(37, 24)) as pilot:
         graph = app.query_one(Graph)

@@ -55,7 +55,7 @@ async def test_no_color_draws_without_any(daemon: ScriptedDaemon, monkeypatch: p
                     assert triplet is None or triplet.red == triplet.green == triplet.blue, segment
 
 
-async def test_settings_that_mean_nothing_are_said_and_the_rest_holds(daemon: ScriptedDaemon) -> None:
+async def test_meaningless_settings_are_reported_and_the_rest_applies(daemon: ScriptedDaemon) -> None:
     async with opened(daemon, theme="solarised", keys={"qiut": "z", "quit": "ctrl+d"}) as pilot:
         await until(pilot, lambda: "no such key binding: qiut" in screen_text(pilot.app))
         assert "no theme solarised" in screen_text(pilot.app)

@@ -86,7 +86,7 @@ async def test_one_key_returns_to_live_and_so_does_going_on_past_now(past: Scrip
 
 
 @pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.mode)
-async def test_every_screen_says_that_it_shows_the_past_and_how_far_back(past: ScriptedDaemon, tab: Any) -> None:
+async def test_every_screen_shows_that_it_is_in_the_past_and_how_far(past: ScriptedDaemon, tab: Any) -> None:
     async with opened(past, (80, 24)) as pilot:
         await pilot.press(tab.key, "less_than_sign")
         back = 150 if tab.mode == "power" else 300
@@ -105,7 +105,7 @@ async def test_the_screens_show_the_figures_of_that_moment(past: ScriptedDaemon)
         assert pilot.app.screen.query_one("PowerNow Digits").value.strip() == "69.0 W"
 
 
-async def test_trails_follow_the_moment(past: ScriptedDaemon) -> None:
+async def test_trend_buffers_follow_playback(past: ScriptedDaemon) -> None:
     times = [NOW - 1200 + 5 * index for index in range(241)]
     past.series = [
         HistorySeries('wattview_machine_power_watts{source="rapl"}', [(t, t - NOW) for t in times]),
@@ -130,7 +130,7 @@ async def test_trails_follow_the_moment(past: ScriptedDaemon) -> None:
         assert pilot.app.picture.trends["power",][-1] == (NOW - 290, -290)
 
 
-async def test_the_stack_begins_with_what_the_history_has(past: ScriptedDaemon) -> None:
+async def test_the_stack_starts_with_the_history(past: ScriptedDaemon) -> None:
     times = [NOW - 300 + 5 * index for index in range(60)]
     names = {
         "wattview_idle_power_watts": 20.0,
@@ -208,7 +208,7 @@ async def test_an_invalid_time_is_reported_and_escape_keeps_the_moment(past: Scr
         assert shown_at(pilot) is None
 
 
-async def test_a_click_on_the_line_goes_there(past: ScriptedDaemon) -> None:
+async def test_a_click_on_the_timeline_travels_there(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         await pilot.press("less_than_sign")
         await at(pilot, 300)
@@ -240,7 +240,7 @@ async def test_without_a_history_the_user_is_told_and_the_live_view_stays(daemon
         assert pilot.app.playback is None
 
 
-async def test_no_event_and_no_alert_comes_of_the_past(past: ScriptedDaemon) -> None:
+async def test_playback_gives_no_events_or_alerts(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         heard = len(pilot.app.events)
         await pilot.press("less_than_sign")
@@ -249,7 +249,7 @@ async def test_no_event_and_no_alert_comes_of_the_past(past: ScriptedDaemon) -> 
         assert pilot.app.trends["power",][-1][0] == NOW, "what is live is collected apart from it"
 
 
-async def test_a_lost_daemon_leaves_the_picture_of_the_past(past: ScriptedDaemon) -> None:
+async def test_losing_the_daemon_keeps_the_past_on_screen(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         await pilot.press("less_than_sign")
         await at(pilot, 300)
@@ -267,7 +267,7 @@ async def test_a_lost_daemon_leaves_the_picture_of_the_past(past: ScriptedDaemon
 
 
 @pytest.mark.usefixtures("unanswered")
-async def test_a_slow_daemon_holds_up_no_key_and_passed_moments_are_left_out(past: ScriptedDaemon) -> None:
+async def test_a_slow_daemon_blocks_no_key_and_skipped_moments_are_not_requested(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         gate = asyncio.Event()
         asked: list[float] = []
@@ -298,7 +298,7 @@ async def test_the_keys_of_time_are_in_the_help(past: ScriptedDaemon) -> None:
             assert words in text
 
 
-async def test_keys_that_move_the_past_are_not_offered_while_live(past: ScriptedDaemon) -> None:
+async def test_playback_keys_are_hidden_while_live(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         await pilot.press("p", "plus", "L")
         assert pilot.app.playback is None
@@ -354,7 +354,7 @@ def replace_run(picture: Snapshot | None) -> Snapshot | None:
     return None if picture is None else replace(picture, run=run())
 
 
-async def test_p_on_the_results_shows_that_run_again(past: ScriptedDaemon) -> None:
+async def test_p_on_the_results_replays_that_run(past: ScriptedDaemon) -> None:
     past.past_runs = [RUN]
     past.results = [replace(past.results[0], id=RUN.id)]
     async with opened(past) as pilot:
@@ -365,14 +365,14 @@ async def test_p_on_the_results_shows_that_run_again(past: ScriptedDaemon) -> No
         assert pilot.app.current_mode == "overview"
 
 
-async def test_a_run_that_only_has_results_plays_over_its_windows(past: ScriptedDaemon) -> None:
+async def test_a_run_without_a_journal_is_replayed_over_its_windows(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         pilot.app.replay(past.results[0].id)
         await until(pilot, lambda: pilot.app.playback is not None)
         assert (pilot.app.playback.first, pilot.app.playback.last) == (NOW - 4045, NOW - 3835)
 
 
-async def test_a_run_that_the_history_has_lost_is_said_plainly(past: ScriptedDaemon) -> None:
+async def test_a_run_lost_from_the_history_is_reported(past: ScriptedDaemon) -> None:
     past.past_runs = [replace(RUN, started=FIRST - 500, ended=FIRST - 400)]
     async with opened(past) as pilot:
         pilot.app.replay(RUN.id)
@@ -381,7 +381,7 @@ async def test_a_run_that_the_history_has_lost_is_said_plainly(past: ScriptedDae
         assert pilot.app.playback is None
 
 
-async def test_a_run_that_the_history_has_in_part_begins_there(past: ScriptedDaemon) -> None:
+async def test_playback_of_a_partly_recorded_run_starts_where_the_history_does(past: ScriptedDaemon) -> None:
     past.past_runs = [replace(RUN, started=FIRST - 100, ended=FIRST + 100)]
     async with opened(past) as pilot:
         pilot.app.replay(RUN.id)
@@ -390,7 +390,7 @@ async def test_a_run_that_the_history_has_in_part_begins_there(past: ScriptedDae
         await until(pilot, lambda: "no longer has the start of the run" in screen_text(pilot.app))
 
 
-async def test_an_unknown_run_is_said(past: ScriptedDaemon) -> None:
+async def test_an_unknown_run_is_reported(past: ScriptedDaemon) -> None:
     past.results = []
     async with opened(past) as pilot:
         pilot.app.replay("20200101_000000")

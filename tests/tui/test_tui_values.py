@@ -39,7 +39,7 @@ def test_a_number_is_written_and_the_unknown_is_a_dash(value: float | None, expe
 @pytest.mark.parametrize(
     ("value", "expected"), [(None, "—"), (0.0, "0.0"), (3.2, "+3.2"), (-3.2, "-3.2"), (0.04, "0.0")]
 )
-def test_a_difference_bears_its_sign(value: float | None, expected: str) -> None:
+def test_a_difference_is_shown_with_its_sign(value: float | None, expected: str) -> None:
     assert text.signed(value) == expected
 
 
@@ -86,7 +86,7 @@ def test_a_bar_has_the_requested_width_and_unknown_differs_from_empty(fraction: 
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1e6)), max_size=50))
-def test_a_spark_has_a_character_a_value_and_a_blank_only_for_the_unknown(values: list[float | None]) -> None:
+def test_a_sparkline_has_one_character_per_value_and_a_blank_for_unknown(values: list[float | None]) -> None:
     spark = text.spark(values)
     assert len(spark) == len(values)
     assert [character == " " for character in spark] == [value is None for value in values]
@@ -108,7 +108,7 @@ def test_consoles_without_unicode_are_known() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 99.9), st.floats(0, 1e6)), max_size=200), st.integers(1, 80))
-def test_buckets_lose_no_point_and_make_none_up(points: list[tuple[float, float]], columns: int) -> None:
+def test_buckets_neither_lose_nor_invent_points(points: list[tuple[float, float]], columns: int) -> None:
     values = buckets(points, 0.0, 100.0, columns)
     assert len(values) == columns
     filled = {min(columns - 1, int(moment * columns / 100.0)) for moment, _ in points}
@@ -123,7 +123,7 @@ def test_stored_points_beside_live_ones_leave_no_gaps() -> None:
     assert joined([*stored, *live], 0.0, 100.0, 100, 1.0) == [1.0] * 58 + [2.0] * 42
 
 
-def test_what_is_missing_stays_a_gap_on_a_slow_clock_and_on_a_fast_one() -> None:
+def test_missing_samples_stay_gaps_at_any_interval() -> None:
     points = [(float(at), 1.0) for at in (*range(0, 30, 5), 50, *range(70, 80), *range(90, 100))]
     drawn = joined(points, 0.0, 100.0, 100, 1.0)
     missing = {at for at, value in enumerate(drawn) if value is None}
@@ -139,7 +139,7 @@ def test_a_slow_clock_is_bridged_and_missing_data_is_a_gap() -> None:
 
 
 @given(st.floats(1e9, 2e9), st.integers(1, 7 * 86400), st.integers(2, 400))
-def test_a_snapped_window_holds_its_end_and_moves_by_whole_columns(end: float, seconds: int, columns: int) -> None:
+def test_a_snapped_window_contains_its_end_and_moves_by_whole_columns(end: float, seconds: int, columns: int) -> None:
     start, last = snapped(end - seconds, end, columns)
     width = seconds / columns
     assert end < last + 1e-3
@@ -172,7 +172,7 @@ def test_layers_of_a_stack_share_the_height_as_they_share_the_sum(columns: list[
         assert len(drawn) >= full, "the second layer is drawn solid"
 
 
-def test_a_stack_is_drawn_only_where_every_layer_is_known() -> None:
+def test_a_stack_is_drawn_only_where_all_layers_are_known() -> None:
     canvas = canvas_of(2, 1)
     stack({0: [1.0, 1.0], 1: [1.0, None], 3: [1.0, 1.0]}, 4.0, canvas)
     right = DOTS[0][1] | DOTS[1][1] | DOTS[2][1] | DOTS[3][1]
@@ -180,7 +180,7 @@ def test_a_stack_is_drawn_only_where_every_layer_is_known() -> None:
     assert any(mask for row in canvas.masks for mask in row)
 
 
-def test_blanks_join_the_run_before_them_and_dots_keep_their_tone() -> None:
+def test_blanks_join_the_preceding_run_and_dots_keep_their_tone() -> None:
     assert runs([0, 1, 0, 2, 0], ["", "area", "", "a", "area"], None) == [(" ", ""), ("⠁ ", "area"), ("⠂ ", "a")]
     assert runs([1, 0, 1], ["a", "", "a"], 1) == [("⠁", "a"), (" ", "cursor"), ("⠁", "a")]
 
@@ -240,7 +240,7 @@ def test_the_mean_over_a_restart_uses_the_counted_energy() -> None:
     assert mean_of_counters([counted("rapl", *joules[:100])], 1000.0, "rapl") is None, "half of it is not known"
 
 
-def test_a_mean_is_never_outside_of_the_least_and_the_largest() -> None:
+def test_a_mean_lies_between_minimum_and_maximum() -> None:
     assert summary([(5.0, 50.0), (10.0, 60.0)], 0.0, 10.0, mean=40.0) == (40.0, 40.0, 60.0)
     assert summary([(5.0, 50.0), (10.0, 60.0)], 0.0, 10.0, mean=70.0) == (50.0, 70.0, 70.0)
 
@@ -273,7 +273,7 @@ def test_columns_of_the_highest_rank_go_first_and_the_first_one_never() -> None:
     assert [(index, width) for index, _, width in lay_out(wanted, 6)] == [(0, 6)]
 
 
-def test_a_column_grows_into_what_is_spare_before_the_last_takes_the_rest() -> None:
+def test_a_column_grows_into_spare_width_before_the_last_takes_the_rest() -> None:
     wanted = [Column("a", 5, str), Column("b", 5, str, grow=4), Column("c", 5, str)]
     assert [width for _, _, width in lay_out(wanted, 19, stretch=-1)] == [5, 7, 5]
     assert [width for _, _, width in lay_out(wanted, 30, stretch=-1)] == [5, 9, 14]
@@ -302,7 +302,7 @@ def test_trends_hold_each_figure_of_each_part_and_no_point_where_it_is_unknown()
     assert [at for at, _ in trends["power",]] == [1.0, 2.0, 3.0, 4.0]
 
 
-def test_older_points_come_before_what_was_seen_and_only_as_many_as_are_kept() -> None:
+def test_backfilled_points_precede_live_ones_up_to_the_limit() -> None:
     trends = TrendBuffers()
     trends.seed(("gpu", "a"), [(float(at), 1.0) for at in range(-500, 1)])
     assert [at for at, _ in trends["gpu", "a"]] == list(range(-119, 1)), "seeded before it was seen"
@@ -323,7 +323,7 @@ def test_swap_that_is_not_there_is_none_and_unknown_swap_is_a_dash(swap: int | N
     assert lines == ["Memory ········ — of — GiB", line]
 
 
-def test_an_encoder_on_another_machine_is_named_as_far_as_it_is_known() -> None:
+def test_a_remote_encoder_is_named_as_far_as_known() -> None:
     far = StreamEncoder(match="remote", host="10.0.0.2", program="ffmpeg")
     assert encoder_words(far) == "ffmpeg on 10.0.0.2, as its daemon says"
     whole = replace(far, pid=7, kind="service", name="push.service")

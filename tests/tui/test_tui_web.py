@@ -96,7 +96,7 @@ def test_without_the_key_nothing_is_shown(web: WebProcess, path: str) -> None:
     assert "open the address printed by wattview tui --web" in answer.text
 
 
-def test_a_name_that_was_made_to_point_here_leads_nowhere(web: WebProcess) -> None:
+def test_dns_rebinding_to_this_machine_is_refused(web: WebProcess) -> None:
     for host in ("evil.example", f"evil.example:{web.port}", "127.0.0.1", f"127.0.0.1:{web.port + 1}"):
         assert web.get(Host=host, **web.cookie).status_code == 421
         assert web.get(f"/?key={web.key}", Host=host).status_code == 421
@@ -114,13 +114,13 @@ def test_no_page_may_frame_it_or_fetch_for_it_from_elsewhere(web: WebProcess) ->
     assert "http" not in policy
 
 
-def test_a_file_that_it_hands_out_runs_nothing(web: WebProcess) -> None:
+def test_a_served_file_cannot_run_scripts(web: WebProcess) -> None:
     answer = web.get("/download/no-such-key", **web.cookie)
     assert answer.status_code == 404
     assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
 
 
-async def test_a_websocket_is_for_the_own_page_with_its_key_alone(web: WebProcess) -> None:
+async def test_a_websocket_requires_the_own_page_and_its_key(web: WebProcess) -> None:
     assert await web.visit(Origin=web.origin) == 403
     assert await web.visit(**web.cookie) == 403
     for origin in ("https://evil.example", "null", f"http://localhost:{web.port}", f"{web.origin}.evil.example"):
@@ -255,7 +255,7 @@ async def test_a_dashboard_that_hangs_ends_with_its_visit_and_with_the_server() 
             assert await asyncio.to_thread(wait_gone, {hung}, 15.0) == set(), end
 
 
-def test_a_port_that_is_taken_is_said_with_the_way_out() -> None:
+def test_a_taken_port_is_reported_with_its_fix() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = [sys.executable, "-m", "wattview", "tui", "--web", "--port", str(taken.getsockname()[1])]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

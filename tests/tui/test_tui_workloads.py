@@ -97,9 +97,7 @@ def column_text(row: WorkloadRow) -> str:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)])
-async def test_b_makes_a_tree_whose_branches_have_the_sums_and_can_be_folded(
-    daemon: ScriptedDaemon, size: tuple[int, int]
-) -> None:
+async def test_b_shows_a_tree_with_sums_and_foldable_branches(daemon: ScriptedDaemon, size: tuple[int, int]) -> None:
     daemon.now = mixture()
     async with opened(daemon, size) as pilot:
         await pilot.press("3")
@@ -158,7 +156,7 @@ def test_a_workload_with_others_inside_is_one_part_of_its_branch() -> None:
     assert found["/system.slice/agent.service"].parent == "/system.slice/agent.service/"
 
 
-def test_branches_that_hold_one_branch_alone_are_one() -> None:
+def test_a_branch_with_one_child_is_merged_with_it() -> None:
     path = "/user.slice/user-1000.slice/user@1000.service/app.slice"
     found = tree_of(unit(f"{path}/obs.service"), unit(f"{path}/mail.service"))
     assert [(row.name, row.depth) for row in found.values() if row.parts] == [

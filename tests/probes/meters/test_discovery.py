@@ -35,7 +35,7 @@ async def test_each_kind_is_known_by_its_answer(pages: dict[str, object], kind: 
     assert looked == [1]
 
 
-async def test_web_servers_that_are_no_meters_are_not_taken_for_some() -> None:
+async def test_other_web_servers_are_not_mistaken_for_meters() -> None:
     answers = [
         Told({"mac": "x"}),
         Told(["a", "list"]),
@@ -60,7 +60,7 @@ async def test_a_network_where_nobody_answers_takes_no_longer_than_its_time_outs
     assert time.monotonic() - began < 5
 
 
-def test_what_is_no_network_or_too_large_a_one_is_refused() -> None:
+def test_an_invalid_or_too_large_network_is_refused() -> None:
     assert hosts_of("192.0.2.7") == (["192.0.2.7"], 0)
     assert len(hosts_of("192.0.2.0/28")[0]) == 14
     assert hosts_of("2001:db8::/126")[0][0] == "[2001:db8::1]"

@@ -73,7 +73,7 @@ def test_energy_between_two_steps_of_a_coarse_counter_follows_the_power() -> Non
         assert joules(record, clock) - before == pytest.approx(1000, rel=0.01)
 
 
-def test_a_counter_that_wraps_or_begins_anew_costs_no_energy() -> None:
+def test_no_energy_is_lost_when_a_counter_wraps_or_restarts() -> None:
     clock, record = FakeClock(), MeterRecord(2.0)
     meter = PlayedMeter(lambda at: 100.0 + at % 7)
     follow(record, clock, meter, 600, wraps_at=36_000)
@@ -100,7 +100,7 @@ def test_no_energy_is_made_up_over_a_gap_of_a_meter_that_does_not_count() -> Non
     assert record.since == clock().time, "a window that reaches into the gap has no energy that is known"
 
 
-def test_a_counter_knows_what_was_used_while_nobody_could_ask() -> None:
+def test_a_counter_includes_use_during_an_outage() -> None:
     clock, record = FakeClock(), MeterRecord(2.0)
     meter = PlayedMeter(busy_machine)
     follow(record, clock, meter, 100)
@@ -112,7 +112,7 @@ def test_a_counter_knows_what_was_used_while_nobody_could_ask() -> None:
 
 
 @pytest.mark.parametrize("refresh", [1, 5, 10])
-def test_a_meter_that_goes_on_showing_old_values_is_found_out(refresh: float) -> None:
+def test_a_meter_that_repeats_old_values_is_detected(refresh: float) -> None:
     clock, record = FakeClock(), MeterRecord(2.0)
     meter = PlayedMeter(busy_machine, refresh=refresh, joules_step=None)
     follow(record, clock, meter, 300)
@@ -129,14 +129,14 @@ def test_a_meter_that_goes_on_showing_old_values_is_found_out(refresh: float) ->
     assert record.since > clock().time - 5, "what it used while it stood still is not known"
 
 
-def test_a_steady_load_is_no_meter_that_stands_still() -> None:
+def test_a_steady_load_is_not_a_stuck_meter() -> None:
     for step in (None, 3600.0):
         clock, record = FakeClock(), MeterRecord(2.0)
         follow(record, clock, PlayedMeter(lambda at: 45.2, watts_step=1.0, joules_step=step), HOUR, step=step or 1)
         assert record.reading(clock())[0] == 45
 
 
-def test_a_frozen_counter_below_a_load_gives_a_stopped_meter_away() -> None:
+def test_a_meter_that_stops_under_load_is_detected() -> None:
     clock, record = FakeClock(), MeterRecord(2.0)
     for _ in range(100):
         clock.advance(2)
@@ -144,7 +144,7 @@ def test_a_frozen_counter_below_a_load_gives_a_stopped_meter_away() -> None:
     assert record.reading(clock())[0] is None
 
 
-def test_a_power_that_cannot_be_is_a_fault_and_no_sample() -> None:
+def test_an_impossible_power_is_a_fault_and_not_a_sample() -> None:
     clock, record = FakeClock(), MeterRecord(2.0)
     record.take(clock(), MeterAnswer(4_294_967_295.0))
     watts, _, fault = record.reading(clock())
@@ -153,7 +153,7 @@ def test_a_power_that_cannot_be_is_a_fault_and_no_sample() -> None:
     assert "is not a possible power behind a meter" in fault.reason
 
 
-def test_a_sum_of_outlets_lacks_none_silently() -> None:
+def test_a_sum_of_outlets_never_lacks_one_silently() -> None:
     outlets = [Outlet("1", 20.0, 100.0), Outlet("2", None, 50.0), Outlet("3", 5.0, 7.0)]
     assert together(outlets, ()).watts is None
     assert together(outlets, ("1", "3")).watts == 25.0

@@ -59,7 +59,7 @@ def _replaced(value: Any, path: tuple[Any, ...], odd: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(PAGES))
-def test_one_odd_value_anywhere_is_a_figure_or_a_fault(name: str) -> None:
+def test_any_single_odd_value_is_a_figure_or_a_fault(name: str) -> None:
     pages: dict[str, Any] = {}
     with MeterServer(lambda asked: Told(pages.get(asked.path, {}))) as server:
         meter = MeterSettings(kind=name.split()[0], url=server.url)

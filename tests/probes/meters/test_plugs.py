@@ -23,7 +23,7 @@ def watts(tmp_path: Path, pages: dict[str, Any], kind: str, **more: Any) -> floa
         return read(tmp_path, kind=kind, url=server.url, **more).power.watts
 
 
-def test_a_shelly_of_any_generation_tells_its_power(tmp_path: Path) -> None:
+def test_a_shelly_of_any_generation_reports_its_power(tmp_path: Path) -> None:
     plug = {"/shelly": real.SHELLY_PLUG_S, "/status": real.shelly_gen1_status()}
     phases = {"/shelly": real.SHELLY_3EM, "/status": real.shelly_3em_status()}
     plus = {"/shelly": real.SHELLY_PLUS, "/rpc/Shelly.GetStatus": real.shelly_plus_status()}
@@ -102,7 +102,7 @@ def test_a_password_is_sent_as_the_device_wants_it_and_shown_nowhere(
     assert "blue" not in f"{caplog.text}{reading}{refused.value}"
 
 
-def test_a_meter_that_hangs_costs_nobody_a_wait_and_its_neighbour_nothing(
+def test_a_hanging_meter_delays_nothing_and_affects_no_other_meter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wattview.probes.meters.wall.FIRST_SECONDS", 2.0)
@@ -150,7 +150,7 @@ def test_supplies_are_added_up_and_machines_behind_one_meter_are_told_apart(tmp_
         ({"kind": "shelly", "url": "http://h", "query": "x"}, "power.meters[0].query: a meter of kind shelly has none"),
     ],
 )
-def test_settings_that_are_wrong_are_told_in_one_line(tmp_path: Path, meter: dict[str, Any], said: str) -> None:
+def test_invalid_settings_are_reported_in_one_line(tmp_path: Path, meter: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError) as error, wall(tmp_path, meter):
         pass
     assert said in str(error.value)

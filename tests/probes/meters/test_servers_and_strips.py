@@ -27,25 +27,25 @@ def redfish(tmp_path: Path, pages: dict[str, Any], **more: Any) -> float | None:
         return read(tmp_path, kind="redfish", url=server.url, **more).power.watts
 
 
-def test_a_bmc_tells_its_servers_power_by_whichever_resource_it_has(tmp_path: Path) -> None:
+def test_a_bmc_reports_power_through_whichever_resource_it_has(tmp_path: Path) -> None:
     assert redfish(tmp_path, real.redfish_environment()) == 374, "the drives are in the server"
     assert redfish(tmp_path, real.redfish_environment(), outlets=["Drives"]) == 60
     assert redfish(tmp_path, real.redfish_supplies()) == 377.5
     assert redfish(tmp_path, real.redfish_power("Self")) == 244, "and not its CPUs' beside it"
 
 
-def test_a_supply_that_tells_nothing_makes_the_sum_unknown(tmp_path: Path) -> None:
+def test_a_silent_power_supply_makes_the_sum_unknown(tmp_path: Path) -> None:
     assert redfish(tmp_path, real.redfish_supplies(second=None)) is None
 
 
-def test_chassis_beside_each_other_are_not_added_unless_somebody_says_so(tmp_path: Path) -> None:
+def test_several_chassis_are_added_only_if_configured(tmp_path: Path) -> None:
     pages = real.redfish_power("NodeA", "NodeB")
     with pytest.raises(SourceError, match="several chassis measure their power: NodeA, NodeB"):
         redfish(tmp_path, pages)
     assert redfish(tmp_path, pages, outlets=["NodeA", "NodeB"]) == 488
 
 
-def test_a_bmc_that_takes_sessions_alone_gets_one_and_it_is_ended(tmp_path: Path) -> None:
+def test_a_bmc_that_requires_a_session_gets_one_that_is_closed_again(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("root:calvin")
     pages = real.redfish_environment()
@@ -125,14 +125,14 @@ SENTRY = {"1718.4.1.3.3.1.3.1.1": 640, "1718.4.1.3.3.1.3.1.2": 320, "1718.4.1.3.
         (SENTRY, [], 960),
     ],
 )
-def test_a_strip_tells_its_power_by_its_makers_mib(
+def test_a_power_strip_reports_its_power_by_its_makers_mib(
     tmp_path: Path, rows: dict[str, int], outlets: list[str], watts: float
 ) -> None:
     with agent(rows) as url:
         assert read(tmp_path, kind="snmp", url=url, outlets=outlets).power.watts == watts
 
 
-def test_a_strip_that_measures_nothing_is_told_from_one_that_does_not_answer(tmp_path: Path) -> None:
+def test_a_strip_without_a_meter_differs_from_one_that_does_not_answer(tmp_path: Path) -> None:
     with agent({"318.1.1.12.1.1.0": 1}) as url, pytest.raises(SourceError, match="measures its power by none of"):
         read(tmp_path, kind="snmp", url=url)
 

@@ -154,7 +154,7 @@ def test_every_family_of_the_real_one_is_here(both: Both) -> None:
     assert of_our_collectors(both) - both.after.names == set()
 
 
-def test_nothing_is_here_that_is_in_no_version_of_it(both: Both) -> None:
+def test_every_series_exists_in_some_version_of_the_real_one(both: Both) -> None:
     assert both.after.names - both.real.names - LATER == set()
 
 
@@ -176,7 +176,7 @@ def test_every_series_of_the_real_one_is_here(rounds: list[Both]) -> None:
     assert each_time(rounds, missing) == set()
 
 
-def test_no_series_is_here_that_the_real_one_has_not(rounds: list[Both]) -> None:
+def test_no_series_is_missing_from_the_real_exporter(rounds: list[Both]) -> None:
     def beyond(both: Both) -> set[Series]:
         return {
             series
@@ -194,7 +194,7 @@ def test_a_collector_succeeds_here_where_it_succeeds_there(both: Both) -> None:
     }
 
 
-def test_counters_lie_between_our_scrape_before_and_our_scrape_after(rounds: list[Both]) -> None:
+def test_the_real_ones_counters_lie_between_our_two_scrapes(rounds: list[Both]) -> None:
     def outside(both: Both) -> set[Series]:
         before, after = values(both.before), values(both.after)
         return {
@@ -210,7 +210,7 @@ def test_counters_lie_between_our_scrape_before_and_our_scrape_after(rounds: lis
     assert each_time(rounds, outside) == set()
 
 
-def test_gauges_that_stand_still_have_the_same_value(rounds: list[Both]) -> None:
+def test_unchanged_gauges_keep_their_value(rounds: list[Both]) -> None:
     def still(both: Both) -> set[Series]:
         before, after = values(both.before), values(both.after)
         return {

@@ -57,7 +57,7 @@ def test_a_counter_that_steps_back_a_little_is_held(tree: MachineTree, config: C
     assert seen == [500, 500, 500.1]
 
 
-def test_a_cpu_that_was_unplugged_and_came_back_starts_afresh(tree: MachineTree, config: Config) -> None:
+def test_a_cpu_that_was_unplugged_and_returned_starts_again(tree: MachineTree, config: Config) -> None:
     collector = cpu.Cpu(config)
     seen = []
     for text in (stat(cpu0=100, cpu1=90000), stat(cpu0=200), stat(cpu0=300, cpu1=50), stat(cpu0=400, cpu1=90)):
@@ -66,7 +66,7 @@ def test_a_cpu_that_was_unplugged_and_came_back_starts_afresh(tree: MachineTree,
     assert seen == [{"0": 1, "1": 900}, {"0": 2}, {"0": 3, "1": 0.5}, {"0": 4, "1": 0.9}]
 
 
-def test_a_cpu_that_was_reset_between_two_scrapes_starts_afresh(tree: MachineTree, config: Config) -> None:
+def test_a_cpu_reset_between_two_scrapes_starts_again(tree: MachineTree, config: Config) -> None:
     collector = cpu.Cpu(config)
     seen = []
     for idle in (90000, 10):
@@ -148,7 +148,7 @@ def test_the_average_frequency_is_given_where_the_driver_knows_it(tree: MachineT
     assert found.value("node_cpu_frequency_avg_hertz", cpu="1") == 1.5e9
 
 
-def test_clocks_that_are_slow_to_read_are_read_side_by_side(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_counters_are_read_in_parallel(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     collector = cpufreq.Cpufreq(config)
     usual = read(collector).values
     # From the second scrape on each of the four readers waits for the other three: one after the other they never end.

@@ -96,7 +96,7 @@ def test_a_value_that_systemd_does_not_know_has_no_sample(bus: SystemBus, config
     }
 
 
-def test_a_unit_in_a_state_of_its_own_is_in_none_of_the_five_and_in_the_sum(bus: SystemBus, config: Config) -> None:
+def test_a_unit_in_an_unusual_state_counts_only_in_the_sum(bus: SystemBus, config: Config) -> None:
     bus.units = [FakeUnit("web.service", "reloading")]
     found = said(config)
     assert found.value("node_systemd_units", state="reloading") == 1
@@ -126,9 +126,7 @@ def test_a_bus_without_systemd_has_no_data_and_says_so(tmp_path: Path, make_conf
     }
 
 
-def test_a_systemd_that_hangs_is_given_up_in_time(
-    bus: SystemBus, config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hanging_systemd_times_out(bus: SystemBus, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dbus, "_TIMEOUT_SECONDS", 0.5)
     bus.silent.add("ListUnits")
     began = time.monotonic()
@@ -137,7 +135,7 @@ def test_a_systemd_that_hangs_is_given_up_in_time(
     assert time.monotonic() - began < 3
 
 
-def test_an_address_that_is_none_is_a_fault_that_names_it(make_config: ConfigFactory) -> None:
+def test_an_invalid_address_is_a_fault_that_names_it(make_config: ConfigFactory) -> None:
     (fault, _) = read(make_config(*SETTINGS, "node.dbus_address=tcp:host=localhost")).faults
     assert "D-Bus at tcp:host=localhost" in fault.reason
 

@@ -85,9 +85,7 @@ def test_sizes_are_bytes_and_virtual_filesystems_are_left_out(config: Config, mo
     ]  # fmt: skip
 
 
-def test_a_mount_that_comes_or_turns_read_only_is_seen_at_the_next_scrape(
-    config: Config, mounts: Mounts, tmp_path: Path
-) -> None:
+def test_a_new_or_read_only_mount_is_seen_at_the_next_scrape(config: Config, mounts: Mounts, tmp_path: Path) -> None:
     collector = filesystem.FilesystemCollector(config, mounts)
     collector.collect()
     changed = MOUNTS.replace("/ / rw,relatime", "/ / ro,relatime") + "39 29 8:5 / /new rw - ext4 /dev/sda5 rw\n"
@@ -109,7 +107,7 @@ def test_read_only_is_seen_on_the_mount_and_on_the_filesystem(config: Config, mo
     assert read_only == {"/data", "/broken", "/frozen"}
 
 
-def test_a_mount_that_hangs_costs_its_own_figures_and_recovers(
+def test_a_hanging_mount_only_loses_its_own_figures_and_recovers(
     config: Config, mounts: Mounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filesystem, "MOUNT_TIMEOUT_SECONDS", 0.2)
@@ -159,7 +157,7 @@ def test_a_mount_that_refuses_says_why(config: Config, mounts: Mounts, point: st
     assert point not in {labels["mountpoint"] for labels in found.labels_of("node_filesystem_size_bytes")}
 
 
-def test_a_host_seen_through_its_root_goes_by_its_own_mount_points(
+def test_a_host_seen_through_rootfs_has_its_own_mount_points(
     config: Config, make_config: ConfigFactory, mounts: Mounts
 ) -> None:
     Path(config.paths.procfs, "1/mountinfo").write_text(
@@ -211,7 +209,7 @@ os._exit(0)
 """
 
 
-def test_a_dead_file_server_does_not_hold_the_scrape(tmp_path: Path) -> None:
+def test_a_dead_file_server_does_not_block_the_scrape(tmp_path: Path) -> None:
     point = tmp_path / "mnt"
     point.mkdir()
     command = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", sys.executable, "-c", HUNG, str(point)]

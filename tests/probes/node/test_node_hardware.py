@@ -77,7 +77,7 @@ def test_chips_and_sensors_are_left_out_by_name(read: Reader) -> None:
     assert "node_hwmon_in_volts" not in one.names
 
 
-def test_a_gpus_clock_goes_by_its_label(read: Reader) -> None:
+def test_a_gpus_clock_is_found_by_its_label(read: Reader) -> None:
     assert by(read("hwmon"), "node_hwmon_freq_freq_mhz", "sensor") == {"sclk": 214}
 
 
@@ -93,7 +93,7 @@ def test_no_sensors_are_no_data_and_no_fault(tree: MachineTree, read: Reader) ->
     assert read.reason("hwmon") == "no hardware sensors"
 
 
-def test_energy_that_only_root_may_read_is_no_data_and_says_so(make_config: ConfigFactory) -> None:
+def test_root_only_energy_is_no_data_with_a_reason(make_config: ConfigFactory) -> None:
     with directory_for_all() as directory:
         tree = MachineTree(directory)
         for path in tree.sysfs.rglob("energy_uj"):
@@ -155,7 +155,7 @@ def test_arrays_say_how_many_disks_they_should_have_and_lack(tree: MachineTree, 
     assert by(found, "node_md_degraded", "device") == {"md6": 1, "md10": 0}
 
 
-def test_an_array_that_is_checked_or_waits_says_how_far_it_is() -> None:
+def test_a_checking_or_waiting_array_reports_its_progress() -> None:
     text = (
         b"Personalities : [raid1]\n"
         b"md0 : active raid1 sdb1[1] sda1[0]\n      100 blocks [2/2] [UU]\n"
@@ -264,7 +264,7 @@ def test_watchdogs(tree: MachineTree, read: Reader) -> None:
     assert found.labels_of("node_watchdog_info") == [info]
 
 
-def test_hung_tasks(tree: MachineTree, read: Reader) -> None:
+def test_hung_tasks_are_counted(tree: MachineTree, read: Reader) -> None:
     assert "hung_task_detect_count" in read.reason("kernel_hung")
     tree.write(tree.procfs / "sys/kernel/hung_task_detect_count", "3\n")
     assert read("kernel_hung").value("node_kernel_hung_tasks_total") == 3

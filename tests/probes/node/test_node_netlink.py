@@ -53,7 +53,7 @@ def test_old_statistics_do_where_there_are_no_nested_ones_and_give_way_to_them()
 
 
 @given(st.integers(0, 200))
-def test_a_message_that_is_cut_short_is_a_ValueError_or_less_of_it(length: int) -> None:
+def test_a_truncated_message_is_a_ValueError_or_a_part_of_it(length: int) -> None:
     whole = message(ROOT, attribute(1, b"fq_codel\0"), attribute(7, attribute(1, BASIC) + attribute(3, QUEUE)))
     try:
         found = netlink.qdisc(whole[:length], collections.defaultdict(str, NAMES))
@@ -151,7 +151,7 @@ class Refusing:
         return header + number(2**32 - 1) + bytes(16)
 
 
-def test_a_refusal_is_the_kernels_error_and_arp_falls_back_to_proc(
+def test_a_netlink_refusal_is_a_kernel_error_and_arp_falls_back_to_proc(
     monkeypatch: pytest.MonkeyPatch, make_config: ConfigFactory
 ) -> None:
     monkeypatch.setattr(netlink.socket, "socket", Refusing)

@@ -42,7 +42,7 @@ print(json.dumps(seen))
 """
 
 
-def test_interfaces_that_go_come_again_or_change_names_are_told_apart() -> None:
+def test_removed_returned_and_renamed_interfaces_are_distinguished() -> None:
     command = ["unshare", "--net", "--mount", sys.executable, "-c", INTERFACES]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"needs root, util-linux and iproute2:\n{done.stderr}"
@@ -68,7 +68,7 @@ def open_paths(under: Path) -> set[str]:
     return {path.name for path in map(Path, open_files()) if path.is_relative_to(under)}
 
 
-def test_a_file_that_was_read_stays_open_and_is_read_afresh(device: Path) -> None:
+def test_a_file_stays_open_and_is_read_again(device: Path) -> None:
     directory = Directory(str(device))
     assert directory.number("a") == 1
     assert open_paths(device) == {"chip", "a"}
@@ -97,7 +97,7 @@ def test_closing_lets_go_of_every_file(device: Path) -> None:
     assert Directory.open_files == before
 
 
-def test_a_directory_that_came_again_is_read_and_not_its_predecessor(device: Path) -> None:
+def test_a_recreated_directory_is_read_instead_of_its_predecessor(device: Path) -> None:
     directories = Directories(str(device.parent))
     assert directories.found()["chip"].number("a") == 1
     device.rename(device.parent.parent / f"{device.parent.name}-gone")

@@ -44,7 +44,7 @@ def test_every_collector_can_be_switched_on(make_config: ConfigFactory) -> None:
     assert set(node.NodeProbe(make_config(f"node.enable={','.join(sorted(optional))}")).names) >= optional
 
 
-def test_a_multipath_device_and_each_of_its_paths_are_told(collect: Collect) -> None:
+def test_a_multipath_device_and_each_of_its_paths_are_reported(collect: Collect) -> None:
     found = collect("dmmultipath")
     device = {"device": "mpathA", "sysfs_name": "dm-5"}
     assert found.value("node_dmmultipath_device_info", **device, uuid="mpath-3600508b1001c1234567890abcdef1234") == 1
@@ -58,14 +58,14 @@ def test_a_multipath_device_and_each_of_its_paths_are_told(collect: Collect) -> 
     assert {labels["device"] for labels in found.labels_of("node_dmmultipath_device_info")} == {"mpathA"}
 
 
-def test_a_path_that_has_gone_is_a_path_that_does_not_work(tree: MachineTree, collect: Collect) -> None:
+def test_a_lost_multipath_path_counts_as_failed(tree: MachineTree, collect: Collect) -> None:
     (tree.sysfs / "block/sdj/device/state").unlink()
     found = collect("dmmultipath")
     assert found.value("node_dmmultipath_device_paths_active", device="mpathA", sysfs_name="dm-5") == 2
     assert found.value("node_dmmultipath_path_state", device="mpathA", path="sdj", state="unknown") == 1
 
 
-def test_merging_that_costs_more_than_it_saves_has_a_negative_profit(collect: Collect) -> None:
+def test_ksm_reports_a_negative_profit(collect: Collect) -> None:
     assert collect("ksmd").value("node_ksmd_general_profit_bytes") == -4096
 
 
@@ -93,7 +93,7 @@ XfrmAcquireError        \t24532
 """
 
 
-def test_packets_that_ipsec_refuses_are_counted_by_reason(tree: MachineTree, collect: Collect) -> None:
+def test_ipsec_errors_are_counted_by_reason(tree: MachineTree, collect: Collect) -> None:
     tree.write(tree.procfs / "net/xfrm_stat", XFRM)
     found = collect("xfrm")
     assert found.value("node_xfrm_in_hdr_error_packets_total") == 4
@@ -124,9 +124,7 @@ def test_a_vulnerability_is_in_one_state(
     assert labels == {"codename": "mds", "state": state} | ({"mitigation": mitigation} if mitigation else {})
 
 
-def test_a_card_of_another_driver_is_left_out_and_a_card_has_its_chips_name(
-    tree: MachineTree, collect: Collect
-) -> None:
+def test_a_card_of_another_driver_is_skipped_and_a_card_has_its_chips_name(tree: MachineTree, collect: Collect) -> None:
     device = tree.sysfs / "devices/pci0000:00/0000:00:03.1/0000:09:00.0"
     tree.write(device / "uevent", "DRIVER=amdgpu\n")
     tree.write(device / "gpu_busy_percent", "4\n")
@@ -198,7 +196,7 @@ def test_a_pci_device_is_reported_with_its_parent_and_its_link(tree: MachineTree
 
 
 @pytest.mark.parametrize(("text", "speed"), [("2.5 GT/s PCIe", 2.5e9), ("Unknown", None), ("Unknown speed", None)])
-def test_a_links_speed_is_in_transfers_per_second(text: str, speed: float | None) -> None:
+def test_a_pci_links_speed_is_in_transfers_per_second(text: str, speed: float | None) -> None:
     assert pcidevice.transfers_per_second(text) == speed
 
 
@@ -219,7 +217,7 @@ def test_connections_of_another_machines_tree_come_from_its_files(tree: MachineT
     assert states == {"listen": 1, "established": 2, "time_wait": 1, "rx_queued_bytes": 3, "tx_queued_bytes": 22}
 
 
-def test_a_state_that_no_header_has_is_unknown() -> None:
+def test_an_unlisted_tcp_state_is_unknown() -> None:
     assert tcpstat.by_state([netlink.TcpSocket(77, 0, 0)])["unknown"] == 1
 
 
@@ -236,7 +234,7 @@ def test_a_state_that_no_header_has_is_unknown() -> None:
         ("port_rx_dropped", "port_received_dropped"),
     ],
 )
-def test_a_drivers_statistic_gets_a_metrics_name(statistic: str, name: str) -> None:
+def test_a_driver_statistic_gets_a_valid_metric_name(statistic: str, name: str) -> None:
     assert ethtool.family_name(ethtool.sanitized(statistic))[0] == f"node_ethtool_{name}"
 
 
@@ -287,13 +285,13 @@ def test_the_connections_of_a_mount_are_distinguished() -> None:
     }.items() <= sends.items()
 
 
-def test_a_class_without_a_name_stands_for_itself() -> None:
+def test_an_unnamed_pci_class_is_shown_by_its_number() -> None:
     names = pci_ids.parsed(PCI_IDS).names({"class": 0xFF0000, "vendor": 0x1022, "device": 0x1})
     assert names["class_name"] == "0xff0000"
     assert names["subsystem_vendor_name"] == ""
     assert (names["vendor_name"], names["device_name"]) == ("Advanced Micro Devices, Inc. [AMD]", "0x0001")
 
 
-def test_a_file_of_something_else_is_refused_with_a_word() -> None:
+def test_a_file_of_another_kind_is_refused_with_a_reason() -> None:
     with pytest.raises(ValueError, match="xfrm_stat: has none of the expected lines"):
         xfrm.xfrm_families(b"a 1\n")

@@ -48,7 +48,7 @@ def probe(monkeypatch: pytest.MonkeyPatch, make_config: ConfigFactory) -> NodePr
     return NodeProbe(make_config())
 
 
-def test_a_broken_collector_costs_itself_only(probe: NodeProbe) -> None:
+def test_a_broken_collector_does_not_affect_the_others(probe: NodeProbe) -> None:
     reading = probe.read()
     assert [(fault.part, "nonsense" in fault.reason) for fault in reading.faults] == [("broken", True)]
     text = Exposition(render(node.families(reading)).decode())
@@ -57,14 +57,14 @@ def test_a_broken_collector_costs_itself_only(probe: NodeProbe) -> None:
     assert len(text.labels_of("node_scrape_collector_duration_seconds")) == 4
 
 
-def test_no_data_is_a_failure_without_a_fault_and_says_why(probe: NodeProbe) -> None:
+def test_no_data_is_an_unsuccessful_collector_with_a_reason(probe: NodeProbe) -> None:
     by_name = {collected.name: collected for collected in probe.read().collectors}
     assert not by_name["empty"].success
     assert by_name["empty"].reason == "no such hardware"
     assert "/proc/nothing" in by_name["missing"].reason
 
 
-def test_a_failure_is_logged_once_and_its_end_too(probe: NodeProbe, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_and_its_end_are_logged_once_each(probe: NodeProbe, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", logger="wattview.node")
     probe.read()
     probe.read()
@@ -88,7 +88,7 @@ def test_an_unknown_collector_is_named_in_the_refusal(probe: NodeProbe) -> None:
         probe.read(exclude={"nope"})
 
 
-def test_a_collector_that_is_off_is_refused_with_the_way_to_switch_it_on(probe: NodeProbe) -> None:
+def test_a_disabled_collector_is_refused_with_the_setting_that_enables_it(probe: NodeProbe) -> None:
     with pytest.raises(UnknownCollector, match=r"switched off; switch it on with node\.enable"):
         probe.read(collect={"optional"})
 
@@ -116,7 +116,7 @@ def test_a_wrong_filter_in_the_settings_is_one_clear_line(make_config: ConfigFac
         make_config("node.disk_device_exclude=(")
 
 
-def test_names_are_unique_and_are_those_that_the_settings_know() -> None:
+def test_collector_names_are_unique_and_known_to_the_settings() -> None:
     names = [entry.name for entry in NODE_COLLECTOR_LIST]
     assert names == sorted(set(names))
     assert set(names) == NODE_COLLECTORS
@@ -137,7 +137,7 @@ def test_files_stay_open_between_scrapes(make_config: ConfigFactory) -> None:
     }
 
 
-def test_chosen_lines_are_chosen_anew_when_the_keys_change() -> None:
+def test_cached_lines_are_chosen_again_when_the_keys_change() -> None:
     chosen = Chosen(lambda key: ("wanted", "") if key.startswith(b"w") else None)
     assert chosen.of(b"a 1\nw 2\n") == [(("wanted", ""), 2)]
     assert chosen.of(b"a 3\nw 4\n") == [(("wanted", ""), 4)]

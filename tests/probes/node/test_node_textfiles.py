@@ -129,7 +129,7 @@ def test_a_file_is_read_again_when_it_changes_and_not_otherwise(directory: Path,
     assert "a" not in read(collector).names
 
 
-def test_a_broken_file_costs_itself_and_is_said_once(
+def test_a_broken_file_is_skipped_and_reported_once(
     directory: Path, collector: Textfile, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, logger="wattview.node")
@@ -147,7 +147,7 @@ def test_a_broken_file_costs_itself_and_is_said_once(
     assert read(collector).value("node_textfile_scrape_error") == 0
 
 
-def test_a_pipe_does_not_hold_the_scrape(directory: Path, collector: Textfile) -> None:
+def test_a_pipe_does_not_block_the_scrape(directory: Path, collector: Textfile) -> None:
     os.mkfifo(directory / "pipe.prom")
     assert read(collector).value("node_textfile_scrape_error") == 1
 
@@ -168,7 +168,7 @@ def test_a_pattern_means_several_directories(tmp_path: Path, make_config: Config
     assert {"one", "two"} <= found.names
 
 
-def test_a_family_of_two_files_is_one_and_the_first_files_word_counts(directory: Path, collector: Textfile) -> None:
+def test_a_family_in_two_files_is_merged_with_the_first_files_help(directory: Path, collector: Textfile) -> None:
     (directory / "1.prom").write_text('# HELP runs_total Runs.\n# TYPE runs_total counter\nruns_total{a="1"} 1\n')
     (directory / "2.prom").write_text('# HELP runs_total Runs.\n# TYPE runs_total counter\nruns_total{a="2"} 2\n')
     (directory / "3.prom").write_text('# HELP runs_total Runs.\n# TYPE runs_total gauge\nruns_total{a="3"} 3\n')
@@ -181,9 +181,7 @@ def test_a_family_of_two_files_is_one_and_the_first_files_word_counts(directory:
     assert found.value("node_textfile_scrape_error") == 1
 
 
-def test_a_file_that_repeats_one_of_our_families_makes_no_second_one(
-    directory: Path, make_config: ConfigFactory
-) -> None:
+def test_a_text_file_that_repeats_our_family_is_merged_into_it(directory: Path, make_config: ConfigFactory) -> None:
     (directory / "a.prom").write_text(
         '# TYPE node_load1 gauge\nnode_load1 77\n# TYPE node_os_info gauge\nnode_os_info{name="x",id="y"} 5\n'
     )

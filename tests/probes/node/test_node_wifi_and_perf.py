@@ -123,7 +123,7 @@ def page_faults(exposition: Exposition) -> float:
     return sum(value for (name, _), value in exposition.values.items() if name == "node_perf_minor_faults_total")
 
 
-def test_each_page_that_is_touched_anew_is_a_fault(make_config: ConfigFactory) -> None:
+def test_each_newly_touched_page_is_a_page_fault(make_config: ConfigFactory) -> None:
     probe = node.NodeProbe(make_config("node.enable=perf"))
     before = page_faults(said(probe))
     pages = 2000
@@ -145,7 +145,7 @@ def test_a_list_of_cpus_that_is_none_is_a_fault_of_this_collector(make_config: C
     assert fault.part == "perf"
 
 
-def test_a_refusal_says_what_would_permit_it_and_is_tried_again(make_config: ConfigFactory) -> None:
+def test_a_refusal_names_its_fix_and_is_retried(make_config: ConfigFactory) -> None:
     probe = node.NodeProbe(make_config("node.enable=perf"))
     with as_nobody():
         (fault,) = probe.read({"perf"}).faults
@@ -157,7 +157,5 @@ def test_a_refusal_says_what_would_permit_it_and_is_tried_again(make_config: Con
     ("value", "enabled", "running", "shown"),
     [(100, 8, 8, 100), (100, 8, 2, 400), (0, 8, 0, None), (0, 0, 0, 0)],
 )
-def test_an_event_that_shares_its_register_is_scaled(
-    value: int, enabled: int, running: int, shown: float | None
-) -> None:
+def test_a_multiplexed_perf_event_is_scaled(value: int, enabled: int, running: int, shown: float | None) -> None:
     assert perf.scaled(struct.pack("=QQQ", value, enabled, running)) == shown
