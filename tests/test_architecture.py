@@ -139,7 +139,7 @@ METRIC = re.compile(r"(wattview|rapl|docker|container|nginx_rtmp|scenario|node|e
                     r"_(watts|total|percent|bytes|seconds|joules|ratio|info|USAGE|UTIL|TEMP|USED)")  # fmt: skip
 
 
-def test_no_metric_name_stands_in_the_dashboard() -> None:
+def test_the_dashboard_contains_no_metric_name() -> None:
     """What it needs of the past it asks of the control API by subject and quantity."""
     found = {
         f"{module}: {node.value}"

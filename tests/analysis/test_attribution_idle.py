@@ -83,7 +83,7 @@ def test_a_too_uncertain_idle_power_is_unknown() -> None:
         lived(lambda use: 30 + 300 * use**0.7, low=0.015).idle()
 
 
-def test_power_at_rest_that_is_not_of_the_cpu_is_no_idle_power() -> None:
+def test_varying_power_at_rest_is_not_idle_power() -> None:
     """A disc or a GPU in the host's figure: 30 or 60 W without any use."""
     model = IdleModel()
     for at in range(30, 3600, 30):

@@ -343,7 +343,7 @@ def test_the_cheapest_setting_that_is_good_enough_is_advised() -> None:
     }
 
 
-def test_another_objective_and_a_limit_are_obeyed() -> None:
+def test_another_objective_and_a_limit_are_respected() -> None:
     groups = SWEEP
     assert advise(groups, AdviceTarget(), "power_mean_watts").choices[0].value == pytest.approx(50.0)
     limited = advise(groups, AdviceTarget(vmaf_at_least=95.0, most=55.0), "power_mean_watts")
@@ -400,7 +400,7 @@ def test_advice_is_of_one_machine_and_says_which_were_left_out() -> None:
     assert advise([*mixed, result(1, machine="newer")], AdviceTarget(), machine="new").machine == "new"
 
 
-def test_vmaf_of_two_models_is_no_common_target() -> None:
+def test_vmaf_of_two_models_gives_no_common_target() -> None:
     mixed = [result(50, net=12.0, vmaf_model="hd"), result(60, net=13.0, vmaf_model="phone", preset="slow")]
     with pytest.raises(NoData, match=r"VMAF is of several models \(hd, phone\)"):
         advise(mixed, AdviceTarget(vmaf_at_least=90))
@@ -429,7 +429,7 @@ def test_single_repeats_are_advised_with_a_warning() -> None:
     assert advise(groups, AdviceTarget()).verdict.endswith("; too few repeats: each side needs at least two")
 
 
-def test_a_good_enough_setting_without_power_is_not_said_to_miss_the_target() -> None:
+def test_a_good_enough_setting_without_power_does_not_miss_the_target() -> None:
     measured = [result(50, 94.0, net=-1.0), result(50, 95.0, net=0.0, preset="slow"), result(60, 80.0, preset="fast")]
     advice = advise(measured, AdviceTarget(vmaf_at_least=90))
     assert advice.verdict == (
@@ -480,7 +480,7 @@ def test_an_impossible_target_is_refused() -> None:
     assert AdviceTarget(vmaf_at_least=93, qoe_at_least=4, streams_at_least=4, most=10).wrong() is None
 
 
-def test_scores_of_two_vmaf_models_are_neither_compared_nor_mixed_and_that_is_said() -> None:
+def test_scores_of_two_vmaf_models_are_not_compared_or_mixed_with_a_reason() -> None:
     old = [result(50, 95.0, vmaf_model="vmaf_v0.6.1") for _ in range(2)]
     new = [result(50, 88.0, vmaf_model="vmaf_v1.0.16_3d0h") for _ in range(2)]
     runs = [RunResult(id=name, path=name, test_date="", scenarios=scenarios)

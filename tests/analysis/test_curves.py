@@ -213,7 +213,7 @@ def test_the_answer_is_a_sentence() -> None:
     assert pair.sentence == "", "two points are no curve"
 
 
-def test_without_the_power_above_the_baseline_the_sentence_tells_that_of_a_stream() -> None:
+def test_without_power_above_baseline_the_sentence_uses_total_power_per_stream() -> None:
     gross = [msgspec.structs.replace(one, net_efficiency=None) for one in (*sweep("libx264"), *sweep("libx265", 0.5))]
     [pair] = compare_curves(gross).pairs
     assert pair.sentence == "libx265 needs 50 % less bitrate and as much power per stream for the same VMAF as libx264"

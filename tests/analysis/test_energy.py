@@ -60,7 +60,7 @@ def test_no_samples_at_all_are_no_data() -> None:
         counter_increase([], 0, 1)
 
 
-def test_a_gap_is_no_data_and_says_where_it_is() -> None:
+def test_a_gap_is_no_data_and_names_its_place() -> None:
     points = [(0.0, 0.0), (5.0, 1.0), (70.0, 2.0), (75.0, 3.0)]
     with pytest.raises(NoData, match="no sample for 65 s, 5 s into the window"):
         counter_increase(points, 0, 75)
@@ -104,7 +104,7 @@ def test_a_known_maximum_power_narrows_the_bounds_at_the_ends() -> None:
     assert counter_bounds(points, 0.1, 10.0, steepest=1.0)[0] <= 198.0
 
 
-def test_scrapes_a_minute_apart_are_no_gap_and_a_missing_hour_is() -> None:
+def test_scrapes_a_minute_apart_leave_no_gap_but_a_missing_hour_does() -> None:
     """60 s and some milliseconds, 45 W."""
     points = [(60.0 * at + (0.012 if at % 2 else -0.012), 2700.0 * at) for at in range(-2, 10)]
     assert counter_increase(points, 30, 330) == pytest.approx(13_500.0, rel=1e-3)

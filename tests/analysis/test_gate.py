@@ -150,13 +150,13 @@ def test_incomparable_figures_are_undecided(fields: dict[str, object], bound: Bo
     assert reason in check.reason
 
 
-def test_quality_compares_across_machines_and_power_where_that_is_asked_for() -> None:
+def test_quality_compares_across_machines_and_power_only_on_request() -> None:
     before, after = run(*watts(*STILL, machine="a")), run(*watts(*STILL, machine="b"))
     assert gate(before, after, [VMAF]).verdict == "within"
     assert gate(before, after, [POWER], allow_other_machine=True).verdict == "within"
 
 
-def test_costs_at_other_prices_do_not_compare() -> None:
+def test_costs_at_different_prices_are_not_compared() -> None:
     costly = [replace(one, cost_total=1.0 + at / 100, currency="EUR") for at, one in enumerate(watts(*STILL))]
     bound = parse_bound("cost=+5%", "max")
     before = run(*costly, prices="0.12 EUR/kWh")
@@ -165,7 +165,7 @@ def test_costs_at_other_prices_do_not_compare() -> None:
     assert "different prices" in check.reason
 
 
-def test_the_energy_of_another_length_of_time_is_no_outcome() -> None:
+def test_energies_of_different_lengths_of_time_are_not_compared() -> None:
     def lasting(seconds: float) -> RunResult:
         return run(*(replace(one, duration_seconds=seconds, energy_joules=seconds * at)
                      for one, at in zip(watts(*STILL), STILL, strict=True)))  # fmt: skip
@@ -176,7 +176,7 @@ def test_the_energy_of_another_length_of_time_is_no_outcome() -> None:
     assert power.verdict == "within"
 
 
-def test_a_command_that_failed_is_no_repeat_of_one_that_succeeded() -> None:
+def test_a_failed_command_does_not_repeat_a_successful_one() -> None:
     """It used less only because it did less."""
 
     def ended(status: int, *values: float) -> list[ScenarioResult]:

@@ -58,7 +58,7 @@ def test_cards_of_every_vendor_are_added_and_parts_of_the_processor_are_not() ->
     assert found == MachinePower(source="rapl+drm", watts=290.0)
 
 
-def test_a_part_that_is_not_known_is_no_smaller_sum() -> None:
+def test_an_unknown_part_makes_no_smaller_sum() -> None:
     silent = machine_power(POWER, [gpu(0, power_watts=50.0), gpu(1), gpu(2)])
     assert silent is not None
     assert (silent.watts, silent.reason) == (None, "GPU 1, 2 does not report its power")
@@ -72,5 +72,5 @@ def test_a_part_that_is_not_known_is_no_smaller_sum() -> None:
     assert (uncounted.watts, uncounted.joules_total) == (250.0, None)
 
 
-def test_no_source_of_power_is_no_figure() -> None:
+def test_without_a_power_source_there_is_no_figure() -> None:
     assert machine_power(None, [gpu(power_watts=50.0)]) is None

@@ -59,7 +59,7 @@ def test_the_error_is_that_of_settings_left_out() -> None:
     assert fit_power(points).error_watts == pytest.approx(math.sqrt((16 + 4 + 16) / 3))
 
 
-def test_too_few_settings_are_no_fit() -> None:
+def test_too_few_settings_give_no_fit() -> None:
     points = [(Load(1.0, 1.0), 10.0), (Load(1.0, 1.0), 11.0), (Load(2.0, 2.0), 12.0)]
     with pytest.raises(NoData, match="2 different settings were measured, at least 3"):
         fit_power(points)
@@ -139,7 +139,7 @@ def test_a_setting_between_those_measured() -> None:
     assert ladder.watts == pytest.approx(20 + 2 * (3 + 3 * (0.9216 + 0.2304)))
 
 
-def test_the_loads_that_were_measured_stand_beside_what_a_fit_without_them_says() -> None:
+def test_measured_loads_are_listed_with_their_leave_one_out_prediction() -> None:
     """1, 2 and 3 streams of 10, 22 and 30 W: a line through the other two says 14, 20 and 34 W."""
     points = [result(watts, streams=streams) for streams, watts in ((1, 10.0), (2, 21.9), (2, 22.1), (3, 30.0))]
     found = predict(points, Question(streams=2))

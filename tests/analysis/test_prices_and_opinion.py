@@ -43,7 +43,7 @@ def test_higher_vmaf_never_lowers_the_qoe_score(one: float, other: float) -> Non
     assert acr_from_vmaf(max(one, other)) == high
 
 
-def test_the_method_is_said_with_the_score() -> None:
+def test_the_score_names_its_method() -> None:
     score, method = qoe(93.456)
     assert score == pytest.approx(4.6728)
     assert "VMAF 93.46" in method
@@ -63,7 +63,7 @@ def test_stalls_lower_the_opinion_by_the_term_of_p1203() -> None:
     assert "2 stalls, 3.0 s in all, per viewer (ITU-T P.1203.3)" in method
 
 
-def test_no_stalls_are_no_loss_and_not_watching_is_said() -> None:
+def test_no_stalls_cost_nothing_and_missing_playback_is_reported() -> None:
     assert qoe(80.0, watched(3, 0, 0.0), 60.0)[0] == 4.0
     for nobody in (None, watched(0, None, None), watched(2, None, None)):
         score, method = qoe(80.0, nobody, 60.0)
@@ -83,7 +83,7 @@ def test_the_qoe_score_stays_on_its_scale_and_stalls_never_raise_it(
     assert more <= score
 
 
-def test_what_viewers_saw_is_said_as_far_as_it_is_known() -> None:
+def test_playback_is_described_as_far_as_known() -> None:
     known = Playback(
         viewers=2, start_delay_seconds=1.234, stalls=1, stalled_seconds=0.5, received_frames_ratio=0.998,
         end_to_end_delay_seconds=0.6741, end_to_end_delay_percentile_95_seconds=0.7, end_to_end_delay_max_seconds=0.75,

@@ -56,7 +56,7 @@ def test_a_streams_energy_is_the_integral_of_its_power_while_live() -> None:
     assert found == {"live/main": pytest.approx(180.0), "live/late": pytest.approx(80.0)}
 
 
-def test_the_most_energy_stands_first_and_the_unknown_last() -> None:
+def test_workloads_are_sorted_by_energy_with_unknown_last() -> None:
     series = [workload("small", counter(1.0, 900, 1100), engine="docker"), workload("big", counter(5.0, 900, 1100)),
               workload("gap", [(900.0, 0.0), (1100.0, 9.0)])]  # fmt: skip
     parts = recorded_parts(series, [], START, END)

@@ -114,7 +114,7 @@ def test_a_scenario_that_was_not_in_real_time_is_marked_and_wins_nothing() -> No
     assert "No verdict. The only setting fell behind real time" in text
 
 
-def test_efficiency_stands_in_the_report_with_its_uncertainty() -> None:
+def test_the_report_shows_efficiency_with_its_uncertainty() -> None:
     """500 ± 50 J in 10 s for two streams are 25 ± 2.5 W each; less a baseline of 20 ± 2 W, 15 ± 3.5 W."""
     idle = ScenarioResult(
         record=ScenarioRecord(name="idle", type="baseline"), window_seconds=10.0, energy_joules=200.0,
@@ -186,13 +186,13 @@ def test_a_sweep_of_two_encoders_has_its_curves_and_its_differences() -> None:
     assert "+100.0 %power above baseline per stream" in said
 
 
-def test_the_fit_of_power_stands_in_the_report() -> None:
+def test_the_report_shows_the_power_fit() -> None:
     found = [scenario("idle", 20.0, type="baseline", streams=None)]
     found += [scenario(f"{n}", 20.0 + 10.0 * n, streams=n, encoder="libx264") for n in (1, 2, 4)]
     assert "libx264: 20.00 W + 10.000 W × streams (± 0.00 W, 4 loads)" in Page(html_report([run(*found)])).text
 
 
-def test_machines_stand_apart_in_the_report() -> None:
+def test_the_report_separates_machines() -> None:
     mine, other = (
         [msgspec.structs.replace(scenario("a", watts), machine=machine) for watts in (30.0, 31.0)]
         for machine in ("mine", HOSTILE)
@@ -292,7 +292,7 @@ def test_every_curve_has_a_mark_and_a_dash_of_its_own() -> None:
     assert picture.count("&lt;1&gt;") == 3, "the label, and a title on each point"
 
 
-def test_nothing_to_show_is_no_picture() -> None:
+def test_an_empty_plot_has_no_picture() -> None:
     assert (
         svg.curves([], "x", "y") == svg.lines([], [], "W") == svg.bars([], "W") == svg.scatter([], [], "x", "y") == ""
     )

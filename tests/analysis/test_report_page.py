@@ -185,7 +185,7 @@ def test_repeats_of_two_runs_are_one_line_too() -> None:
     assert power.startswith("46.15 ± ")
 
 
-def test_an_estimate_and_a_measurement_are_no_repeats_of_each_other() -> None:
+def test_estimates_and_measurements_are_not_repeats_of_each_other() -> None:
     runs = [sweep(), estimated(sweep("20250615_160000", more_watts=10.0))]
     page = html_report(runs, target=AdviceTarget(vmaf_at_least=80))
     rows = [row for row in table(page, "Energy and power") if row[0].startswith("medium")]
@@ -253,7 +253,7 @@ def test_addresses_are_left_out_and_codec_tags_stay(said: str, shown: str) -> No
     assert plain(said) == shown
 
 
-def test_labels_keep_the_words_that_tell_them_apart() -> None:
+def test_labels_keep_the_words_that_distinguish_them() -> None:
     labels = ["2 x 1280x720 30 fps 1M libx264", "1 x 1280x720 30 fps 2M libx264"]
     assert distinct(labels) == (["2 x 1M", "1 x 2M"], "1280x720 30 fps libx264")
     assert distinct(["1 x 720p", "1 x 720p slow"]) == (["1 x 720p", "1 x 720p slow"], "")

@@ -75,7 +75,7 @@ def test_the_cost_exporter_serves_its_contract_and_is_alive_without_a_run() -> N
 OLDER = msgspec.structs.replace(RUN, id="20250101_000000", scenarios=[msgspec.structs.replace(FULL, energy_joules=9.0)])
 
 
-def test_runs_stand_beside_each_other_under_names_of_their_own() -> None:
+def test_runs_side_by_side_have_distinct_names() -> None:
     found = samples(runs_families("results", [RUN, OLDER]))
     label = 'scenario=1 "stream"'
     assert found["wattview_run_scenario_energy_joules", f"run=20250102_030405,{label}"] == 3000.0

@@ -63,7 +63,7 @@ def test_a_peak_between_two_records_counts_and_one_from_before_the_window_does_n
     assert analyse(record(), evidence(*RAPL, straddling), PRICES).power_max_watts == 60.0
 
 
-def test_a_reading_of_the_second_before_the_window_is_no_maximum_of_it() -> None:
+def test_a_reading_from_before_the_window_is_not_its_maximum() -> None:
     spike = flat('wattview_host_power_watts{source="rapl"}', 50.0, (0.5, 375.0))
     assert analyse(record(), evidence(RAPL[0], spike), PRICES).power_max_watts == pytest.approx(50.0)
 
@@ -254,7 +254,7 @@ def test_what_the_daemon_did_not_know_is_not_summed_up_from_the_zones_that_are_l
     assert "a part of it could not be read" in result.reasons["energy_joules"]
 
 
-def test_gpus_that_are_not_known_make_the_whole_unknown() -> None:
+def test_unknown_gpus_make_the_total_unknown() -> None:
     joules = 'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{gpu="0",UUID="GPU-0"}'
     lost = analyse(record(), evidence(*RAPL, line(joules, 100_000.0)), PRICES)
     assert lost.energy_joules is None
@@ -266,7 +266,7 @@ def test_gpus_that_are_not_known_make_the_whole_unknown() -> None:
     assert analyse(record(), evidence(*RAPL, nvml, whole), PRICES).energy_joules is None, "not known in the window"
 
 
-def test_a_gpus_counter_that_fell_is_unknown_and_not_its_whole_life() -> None:
+def test_a_gpu_counter_that_fell_is_unknown_and_not_its_lifetime_total() -> None:
     points = [(START + at, 2e8 + 100.0 * at if at < 30 else 100.0 * (at - 30)) for at in range(-5, 70, 5)]
     fell = HistorySeries('wattview_host_energy_joules_total{source="nvml"}', points)
     result = analyse(record(), evidence(*RAPL, fell), PRICES)
@@ -322,7 +322,7 @@ def test_one_machine_scraped_twice_is_one_and_two_machines_are_not_mixed() -> No
     assert "c:9500" in mixed.reasons["energy_joules"]
 
 
-def test_an_instance_that_was_renamed_long_ago_is_no_second_machine() -> None:
+def test_an_instance_renamed_long_ago_is_not_a_second_machine() -> None:
     old = scraped(line('wattview_host_energy_joules_total{source="rapl"}', 80.0, span=(-5, 10)), "old:9500")
     result = analyse(record(), evidence(*[scraped(one, "new:9500") for one in RAPL], old), PRICES)
     assert result.energy_joules == pytest.approx(3000.0)

@@ -121,7 +121,7 @@ def test_a_meter_of_another_machine_is_refused() -> None:
         calibrate(machine.inputs, readings, steps, MeterFacts("m", 1.0, 0.1), MODEL, "rapl", machine.time)
 
 
-def test_too_few_steps_and_a_meter_that_does_not_answer_are_said() -> None:
+def test_too_few_steps_and_a_silent_meter_are_reported() -> None:
     machine = WallMachine(10)
     steps = [machine.run(Load(share), 30.0) for share in (0.1, 0.5, 0.9)]
     for readings in (METERS[0].readings(machine.truth, machine.chance), []):

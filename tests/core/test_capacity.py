@@ -44,7 +44,7 @@ def test_the_verdict_says_what_fits_and_what_it_takes(limit: int, says: str) -> 
     assert verdict(limit, 64, steps) == says
 
 
-def test_an_estimate_is_called_one_and_unknown_power_is_no_number() -> None:
+def test_an_estimate_is_marked_and_unknown_power_has_no_number() -> None:
     assert "ESTIMATE, 30.0 W" in verdict(
         2, 64, [CapacityStep(streams=2, realtime=True, mean_watts=30.0, estimated=True)]
     )

@@ -176,7 +176,7 @@ def test_absurdly_large_figures_give_a_one_line_error(call: Call, state: Path, t
     assert "too large" in refused.output
 
 
-def test_a_name_in_a_file_is_no_command_to_the_terminal(call: Call, state: Path, tmp_path: Path) -> None:
+def test_a_name_in_a_file_cannot_send_terminal_commands(call: Call, state: Path, tmp_path: Path) -> None:
     evil = "\x1b]0;owned\x07\x1b[2J\u202e"
     write(state, preset=evil)
     said = call("gate", A, B, *BOUNDS).output

@@ -112,7 +112,7 @@ def test_an_estimate_an_aborted_run_and_a_broken_file_are_flags(call: Call, stat
 # ids
 
 
-def test_latest_and_the_beginning_of_an_id_stand_for_it(call: Call, state: Path) -> None:
+def test_latest_and_an_id_prefix_identify_a_run(call: Call, state: Path) -> None:
     write_runs(state, {A: [scenario("first", 50.0)], B: [scenario("second", 60.0)]})
     assert call("results", "show", "latest").output.startswith(f"run {B}")
     assert call("results", "show", "20260101_12").output.startswith(f"run {A}")
@@ -153,7 +153,7 @@ def test_carbon_is_shown_once_it_is_set(call: Call, state: Path) -> None:
     assert line(shown.partition("W/stream")[2], "quick").endswith("0.253000 10.00 10.00")
 
 
-def test_an_estimate_and_a_late_encoder_are_said(call: Call, state: Path) -> None:
+def test_an_estimate_and_a_late_encoder_are_reported(call: Call, state: Path) -> None:
     write_runs(state, {A: [scenario("late", 50.0, realtime=False)]}, source="estimated")
     shown = call("results", "show").output
     assert "power is an ESTIMATE" in shown
@@ -194,7 +194,7 @@ def test_the_report_is_one_file_with_the_power_and_its_windows(call: Call, state
     assert heights == {256 - 240 * 20 / 50, 256 - 240 * 50 / 50}
 
 
-def test_the_verdict_of_the_report_is_for_the_target_that_is_asked_for(call: Call, state: Path) -> None:
+def test_the_verdict_of_the_report_is_for_the_requested_target(call: Call, state: Path) -> None:
     write_runs(state, {A: [baseline(), scenario("quick", 50.0, vmaf_score=94.0)]})
     assert "meets VMAF ≥ 90 at the lowest" in call("results", "export", "--format", "html").stdout
     assert "No measured setting meets VMAF ≥ 95" in call("results", "export", "--format", "html", "--vmaf", "95").stdout

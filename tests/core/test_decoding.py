@@ -46,7 +46,7 @@ def why(read: Callable[[], object]) -> str:
         (b"{", "not valid JSON: Input data was truncated"),
     ],
 )
-def test_what_is_wrong_is_said_in_words_with_the_path_to_it(text: bytes, words: str) -> None:
+def test_errors_are_in_words_with_the_path_to_the_value(text: bytes, words: str) -> None:
     assert why(lambda: msgspec.json.decode(text, type=Whole)) == words
 
 
@@ -69,7 +69,7 @@ def test_settings_and_requests_that_are_nested_too_deeply_are_refused_in_a_line(
 
 
 @given(st.lists(st.one_of(st.integers(0, 30), st.from_regex(r"[a-z_]{1,8}", fullmatch=True)), min_size=1))
-def test_a_path_leads_to_the_value_that_stands_there(way: list[int | str]) -> None:
+def test_an_error_path_leads_to_the_value_there(way: list[int | str]) -> None:
     tree: object = "here"
     for step in reversed(way):
         tree = [None] * step + [tree] if isinstance(step, int) else {step: tree}

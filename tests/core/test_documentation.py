@@ -67,7 +67,7 @@ def test_a_generated_reference_is_current(reference: str) -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-def test_every_setting_stands_in_the_configuration_reference() -> None:
+def test_every_setting_is_in_the_configuration_reference() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     missing = [key for key in flatten(Config()) if f"`{key}`" not in text and not key.startswith("endpoints.")]
     assert not missing

@@ -89,7 +89,7 @@ def test_a_response_has_its_own_status_and_body() -> None:
         assert wire.requests[0].startswith("GET /a?b=c HTTP/1.1\r\n")
 
 
-def test_a_path_in_the_address_is_kept_and_a_page_is_asked_for_as_it_was_given() -> None:
+def test_a_path_in_the_address_is_kept_and_a_page_requested_verbatim() -> None:
     with Wire(answer()) as wire:
         fetched(f"{wire.url}/behind/proxy/", "/api/v1/query")
         fetched(f"{wire.url}/stat?level=2#part")
@@ -119,7 +119,7 @@ def silent(_: str) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("script", [trickling_head, trickling_body, endless_informational, silent])
-def test_the_deadline_holds_for_the_whole_exchange(script: Script) -> None:
+def test_the_deadline_covers_the_whole_exchange(script: Script) -> None:
     with Wire(script) as wire:
         began = time.monotonic()
         with pytest.raises(NoAnswer, match=f"{wire.url} did not answer completely within 0.5 s"):
@@ -443,7 +443,7 @@ def test_an_upgrade_to_https_on_the_same_host_is_followed(own: Authority) -> Non
     ],
     ids=["nested", "objects", "digits", "backslashes", "many", "exponent", "binary", "surrogate", "empty"],
 )
-def test_json_of_any_kind_is_decoded_or_told_quickly(body: bytes) -> None:
+def test_any_json_is_decoded_or_rejected_quickly(body: bytes) -> None:
     began = time.process_time()
     with pytest.raises(BadAnswer, match="http://x: not the API of X"):
         decode_json(Fetched("http://x", 200, "OK", body), dict[str, int], "the API of X")

@@ -23,7 +23,7 @@ def test_a_kernel_file_gives_fresh_content_at_each_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 2047, 2048, 4095, 4096, 4097, 100_000])
-def test_a_kernel_file_is_read_whole_whatever_its_size(tmp_path: Path, size: int) -> None:
+def test_a_kernel_file_of_any_size_is_read_completely(tmp_path: Path, size: int) -> None:
     path = tmp_path / "stat"
     content = bytes(index % 251 for index in range(size))
     path.write_bytes(content)
@@ -32,13 +32,13 @@ def test_a_kernel_file_is_read_whole_whatever_its_size(tmp_path: Path, size: int
         assert file.read() == content
 
 
-def test_a_real_proc_file_is_read_whole() -> None:
+def test_a_real_proc_file_is_read_completely() -> None:
     path = Path("/proc/kallsyms")
     with KernelFile(path) as file:
         assert file.read().count(b"\n") == path.read_bytes().count(b"\n") > 1000
 
 
-def test_a_kernel_file_that_has_gone_is_opened_anew_when_it_is_back(tmp_path: Path) -> None:
+def test_a_kernel_file_that_returns_is_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "gone"
     with KernelFile(path) as file:
         with pytest.raises(FileNotFoundError):

@@ -90,7 +90,7 @@ def test_the_files_of_a_plain_transcode_are_found(tmp_path: Path) -> None:
      ("ffmpeg -i a.mp4 -f mpegts srt://localhost:9000", True), ("ffmpeg -i https://a.example/a.mp4 out.mp4", False),
      ("ffmpeg -i a.mp4 rtmp://localhost/app/s out.mp4", True), ("ffmpeg -i a.mp4 out.mp4", False)],
 )  # fmt: skip
-def test_real_time_is_asked_of_live_commands_alone(command: str, live: bool) -> None:
+def test_real_time_is_required_of_live_commands_only(command: str, live: bool) -> None:
     assert command_line.is_live(shlex.split(command)) is live
 
 

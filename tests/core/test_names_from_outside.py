@@ -125,7 +125,7 @@ def test_check_output_holds_no_terminal_commands(hostile_daemon: ScriptedDaemon,
     assert obeyed(said) == []
 
 
-def test_a_run_ends_with_a_headline_that_is_not_obeyed(hostile_daemon: ScriptedDaemon) -> None:
+def test_a_runs_headline_holds_no_terminal_commands(hostile_daemon: ScriptedDaemon) -> None:
     hostile_daemon.results = [with_hostile_text(sweep("r"))]
 
     def end() -> None:

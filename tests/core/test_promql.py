@@ -63,7 +63,7 @@ async def test_any_label_gives_a_readable_series_name() -> None:
         ({"warnings": ['PromQL warning: encountered a mix of histograms and floats for metric name "up" (1:1)']}, ""),
     ],
 )
-async def test_a_part_of_what_a_store_holds_is_no_answer(more: dict[str, Any], said: str) -> None:
+async def test_a_partial_answer_of_a_store_is_rejected(more: dict[str, Any], said: str) -> None:
     """https://docs.victoriametrics.com/victoriametrics/cluster-victoriametrics/#cluster-availability,
     https://thanos.io/tip/components/query.md/#partial-response, https://prometheus.io/docs/prometheus/latest/querying/api/."""
     body = json.dumps(json.loads(vector(({"__name__": "up"}, [1, "5"]))) | more).encode()

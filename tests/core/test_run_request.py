@@ -43,7 +43,7 @@ from wattview.model.run_request import EXPECTED, WrongField, bitrate_text, bits_
         ([], "expected an object with scenarios, got []"),
     ],
 )  # fmt: skip
-def test_the_field_what_it_takes_and_what_was_given_are_said(tree: object, words: str) -> None:
+def test_an_error_names_the_field_the_expectation_and_the_value(tree: object, words: str) -> None:
     with pytest.raises(WrongField) as caught:
         run_request(tree)
     assert str(caught.value) == words

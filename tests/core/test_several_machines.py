@@ -20,7 +20,7 @@ def test_a_clear_winner_is_named_with_its_interval() -> None:
     assert "not significant" not in power
 
 
-def test_a_difference_within_the_noise_is_no_win() -> None:
+def test_a_difference_within_the_noise_does_not_win() -> None:
     [power] = [
         line
         for line in verdicts("1x", [("a", repeats(50.0, 54.0, 46.0)), ("b", repeats(51.0, 47.0, 55.0))])
@@ -35,7 +35,7 @@ def test_one_measurement_each_says_that_its_spread_is_unknown() -> None:
     assert all(line.endswith("; too few repeats: each side needs at least two") for line in said)
 
 
-def test_less_than_the_idle_machine_is_no_win() -> None:
+def test_less_power_than_idle_does_not_win() -> None:
     """Its baseline was not idle."""
     found = [("a", repeats(50.0, net=-3.0, preset="fast")), ("a", repeats(50.0, net=2.0)),
              ("b", repeats(50.0, net=1.0, preset="fast")), ("b", repeats(50.0, net=3.0))]  # fmt: skip
@@ -43,7 +43,7 @@ def test_less_than_the_idle_machine_is_no_win() -> None:
     assert "; a 2.00" in next(line for line in overall(found) if "above baseline" in line)
 
 
-def test_a_machine_that_falls_behind_or_looks_worse_is_no_candidate() -> None:
+def test_a_machine_that_falls_behind_or_looks_worse_is_not_compared() -> None:
     slow = repeats(40.0, realtime=False)
     assert verdicts("1x", [("a", repeats(50.0)), ("b", slow)]) == ["1x is done in real time by a"]
     worse = repeats(40.0, vmaf=80.0)

@@ -24,7 +24,7 @@ def test_a_wide_table_stays_one_table() -> None:
     ]
 
 
-def test_columns_without_room_stand_below_beside_the_same_names() -> None:
+def test_columns_without_room_continue_below_with_the_same_names() -> None:
     assert shown(width=30) == [
         "SCENARIO   ENERGY     MEAN",
         "baseline  150.2 J  30.04 W",

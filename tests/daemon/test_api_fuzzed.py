@@ -27,7 +27,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
                                   "/api/v1/history?series=x&start=0&end=", "/api/v1/events?after=",
                                   "/api/v1/results?limit=", "/api/v1/live?interval=",
                                   "/api/v1/prediction?streams="])  # fmt: skip
-def test_a_number_that_is_none_or_means_nothing_is_refused_by_name(daemon: DaemonProcess, path: str) -> None:
+def test_an_invalid_or_meaningless_number_is_refused_by_name(daemon: DaemonProcess, path: str) -> None:
     name = path[:-1].rpartition("&")[2].rpartition("?")[2]
     for text in ("1e309", "inf", "-inf", "nan", "-4e18", "9" * 400, "noon", "0x10"):
         answer = daemon.api.get(path + text)

@@ -73,7 +73,7 @@ def test_an_address_that_names_a_container_is_that_container(tmp_path: Path, url
     assert find_server(str(tmp_path), url, server(7), [OTHER, MEDIA]) == Server(container=tree.ID)
 
 
-def test_a_server_on_another_machine_is_not_taken_for_a_process_here(tmp_path: Path) -> None:
+def test_a_remote_server_is_not_mistaken_for_a_local_process(tmp_path: Path) -> None:
     process(tmp_path, 801, "nginx")
     assert find_server(str(tmp_path), "http://media.example.org/stat", server(801), [OTHER]) is None
 

@@ -472,7 +472,7 @@ async def test_an_unreadable_idle_memory_is_learned_again(bench: Callable[..., B
     assert again._memory._models == {}
 
 
-async def test_streams_have_their_part_of_the_server_and_of_whoever_pushes_them(bench: Callable[..., Bench]) -> None:
+async def test_streams_get_their_share_of_the_server_and_of_their_encoder(bench: Callable[..., Bench]) -> None:
     """The server is the container ``web``; ``encode`` pushes two streams out of its own address."""
     one = bench([WEB, ENCODE, SYSTEM])
     async for _ in one.live(600):

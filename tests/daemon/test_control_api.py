@@ -55,7 +55,7 @@ def test_only_its_owner_may_open_the_control_socket(daemon: DaemonProcess) -> No
     assert stat.S_IMODE(os.stat(daemon.socket).st_mode) == 0o600
 
 
-def test_the_snapshot_is_whole_and_says_why_a_source_is_missing(daemon: DaemonProcess) -> None:
+def test_the_snapshot_is_complete_and_says_why_a_source_is_missing(daemon: DaemonProcess) -> None:
     snapshot = daemon.snapshot()
     assert snapshot.host is not None
     assert snapshot.host.cpus == os.cpu_count()
@@ -225,12 +225,12 @@ def test_tcp_needs_the_token_for_every_call(daemon: DaemonProcess, tcp: httpx.Cl
     assert msgspec.json.decode(good.content, type=Snapshot).host is not None
 
 
-def test_the_token_is_never_said(daemon: DaemonProcess) -> None:
+def test_the_token_is_never_shown(daemon: DaemonProcess) -> None:
     assert TOKEN not in daemon.log
     assert TOKEN not in Path(f"/proc/{daemon.process.pid}/cmdline").read_text()
 
 
-def test_the_description_names_every_call_and_its_schemas_are_whole(daemon: DaemonProcess) -> None:
+def test_openapi_names_every_call_with_complete_schemas(daemon: DaemonProcess) -> None:
     document = daemon.api.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     expected = {"snapshot", "live", "history", "scenarios", "plan", "runs", "runs/{id}", "results", "results/{id}",

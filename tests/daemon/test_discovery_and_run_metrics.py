@@ -77,7 +77,7 @@ def test_instances_of_two_hosts_differ_though_both_are_reached_on_loopback() -> 
     assert other.labels["instance"] == "b:9500"
 
 
-def test_an_ipv6_address_stands_in_brackets() -> None:
+def test_an_ipv6_address_is_bracketed() -> None:
     assert target_groups([("x", 1)], "2001:db8::7", None)[0].targets == ["[2001:db8::7]:1"]
 
 
@@ -104,7 +104,7 @@ def test_runs_are_counted_by_how_they_ended() -> None:
     assert sample(families, "wattview_run_phase") == {}
 
 
-def test_the_speed_of_an_encoder_is_shown_while_it_runs_and_what_it_has_not_said_is_not() -> None:
+def test_an_encoders_speed_is_shown_while_it_runs_if_reported() -> None:
     slow = EncoderStatus(stream="wv_1", speed=0.81, fps=24.3, dropped_frames=7)
     silent = EncoderStatus(stream="wv_2")
     families = run_families([a_run("running", [slow, silent]), a_run("done")])

@@ -153,7 +153,7 @@ def test_reloaded_settings_are_reported_and_the_log_continues(daemon: DaemonProc
     assert told(daemon)[: len(before)] == before
 
 
-def test_no_secret_is_told_and_the_settings_level_is_that_of_the_log_file_only(daemon: DaemonProcess) -> None:
+def test_the_log_holds_no_secret_and_its_level_does_not_affect_events(daemon: DaemonProcess) -> None:
     wait_for(daemon, "source streams", "absent")
     assert PASSWORD not in repr(told(daemon))
     assert "INFO" not in daemon.log

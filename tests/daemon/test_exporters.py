@@ -83,7 +83,7 @@ def test_both_formats_are_what_their_parsers_expect(health: dict[str, ExporterHe
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_no_series_stands_twice(health: dict[str, ExporterHealth], name: str) -> None:
+def test_no_series_appears_twice(health: dict[str, ExporterHealth], name: str) -> None:
     text = httpx.get(f"{health[name].url}/metrics", trust_env=False, timeout=30).text
     series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
     assert len(series) == len(set(series))
@@ -115,7 +115,7 @@ def test_every_probe_that_was_read_is_shown_on_9500(daemon: DaemonProcess) -> No
     assert "wattview_build_info{" in text
 
 
-def test_text_is_zipped_where_that_is_asked(health: dict[str, ExporterHealth]) -> None:
+def test_text_is_compressed_on_request(health: dict[str, ExporterHealth]) -> None:
     request = httpx.Request("GET", f"{health['node-exporter'].url}/metrics", headers={"Accept-Encoding": "gzip"})
     with httpx.Client(trust_env=False) as client:
         answer = client.send(request, stream=True)

@@ -88,7 +88,7 @@ def test_no_line_breaks_the_parser(lines: list[str]) -> None:
 @given(st.text(min_size=1, max_size=120), st.integers(0, 63))
 @example("日本語", 0)
 @example("a\n\"';$(reboot)|b:c]../..", 3)
-def test_a_stream_name_is_harmless_whatever_the_scenario_is_called(name: str, index: int) -> None:
+def test_any_scenario_name_gives_a_harmless_stream_name(name: str, index: int) -> None:
     stream = renditions.stream_name(name, index)
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*-[0-9]+", stream, re.ASCII)
     assert stream.endswith(f"-{index + 1}")

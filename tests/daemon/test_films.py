@@ -265,7 +265,7 @@ async def test_a_portrait_film_is_rotated_exactly_once(tmp_path: Path, program: 
 
 
 @SLOW
-async def test_an_interlaced_film_is_deinterlaced_and_said_to_be(tmp_path: Path, program: str) -> None:
+async def test_an_interlaced_film_is_deinterlaced_with_a_note(tmp_path: Path, program: str) -> None:
     fields = ["-vf", "tinterlace=interleave_top,fieldorder=tff", "-flags", "+ilme+ildct"]
     path = films.lavfi(films.picture(fps=50), *fields, *films.YUV, to=tmp_path / "film.mkv")
     source = await film(program, path)

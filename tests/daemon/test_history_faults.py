@@ -105,7 +105,7 @@ async def test_damaged_files_do_not_fill_the_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["history.sqlite", "history.sqlite*", "directory", "history.sqlite-wal"])
-async def test_a_file_that_is_removed_while_in_use_is_noticed_and_begun_anew(
+async def test_a_file_removed_while_in_use_is_detected_and_recreated(
     tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = tmp_path / "state"
@@ -240,9 +240,7 @@ def test_the_history_pauses_on_a_full_disk_and_resumes_with_space(tmp_path: Path
     assert output == "free some space on that disk\nTrue\nTrue\n"
 
 
-async def test_a_row_that_is_damaged_costs_itself_and_is_said_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_damaged_row_is_skipped_and_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "history.sqlite"
     history = SqliteHistory(path, 1e9)
     for at in range(6):

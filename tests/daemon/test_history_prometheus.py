@@ -141,7 +141,7 @@ async def test_a_graph_at_sample_times_has_each_sample_once(histories: Mapping[s
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("steps", "step"), [(10_999, 0.1), (11_001, 0.1), (20_000, 0.059), (20_000, 0.0595)])
-async def test_a_graph_of_many_points_is_whole(
+async def test_a_graph_of_many_points_is_complete(
     histories: Mapping[str, History], backend: str, steps: int, step: float
 ) -> None:
     [series] = await histories[backend].thinned(ENERGY, BEGIN, BEGIN + steps * step, step)

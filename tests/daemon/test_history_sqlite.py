@@ -138,7 +138,7 @@ async def test_reading_and_writing_are_concurrent(history: SqliteHistory) -> Non
     assert await read() == 200
 
 
-async def test_a_new_file_is_made_by_whoever_comes_first(tmp_path: Path) -> None:
+async def test_concurrent_starts_create_one_new_file(tmp_path: Path) -> None:
     for attempt in range(20):
         history = SqliteHistory(tmp_path / f"{attempt}.sqlite", WEEK)
         await asyncio.gather(history.append(NOW, [("a", 1)]), history.samples("a", NOW, NOW))

@@ -213,7 +213,7 @@ async def test_a_server_that_cannot_start_says_nginx_own_words(
     assert server.state == "failed"
 
 
-async def test_another_server_on_the_port_is_not_taken_for_ours(
+async def test_another_server_on_the_port_is_not_mistaken_for_ours(
     managed: Callable[..., ManagedRtmp], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It took the port between our choice and nginx's bind, and has a statistics page of its own."""
@@ -270,7 +270,7 @@ async def test_a_server_that_died_runs_again_on_the_same_ports(
     probe.close()
 
 
-async def test_a_server_that_keeps_dying_is_said_to_be_restarting(
+async def test_a_server_that_keeps_dying_is_reported_as_restarting(
     managed: Callable[..., ManagedRtmp], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = managed()

@@ -42,7 +42,7 @@ def odd_programs(tmp_path: Path) -> Iterator[None]:
             process.wait()
 
 
-def test_programs_of_any_name_leave_every_answer_whole(tmp_path: Path, odd_programs: None) -> None:
+def test_any_program_name_leaves_every_answer_valid(tmp_path: Path, odd_programs: None) -> None:
     with running_daemon(tmp_path, "docker.host=unix:///nonexistent", "history.interval=200ms") as daemon:
         for path in ("snapshot", "doctor", "exporters", "events", "scenarios"):
             assert daemon.api.get(f"/api/v1/{path}").status_code == 200, path

@@ -290,7 +290,7 @@ async def test_an_older_history_shows_only_what_it_recorded(make_config: ConfigF
     await history.close()
 
 
-async def test_the_reach_is_said_where_a_moment_is_outside(machine: Machine, tmp_path: Path) -> None:
+async def test_a_time_outside_the_history_is_refused_with_its_extent(machine: Machine, tmp_path: Path) -> None:
     past = past_of(machine.config, machine.history, tmp_path)
     with pytest.raises(OutOfReach, match="the history is empty"):
         await past.at(time.time())

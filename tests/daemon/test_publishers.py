@@ -280,7 +280,7 @@ def test_no_publisher_is_chosen_from_many_connections_of_one_address(tree: Socke
 # what a daemon without the right to look at other users' processes can tell
 
 
-def test_without_cap_sys_ptrace_command_lines_tell_and_the_rest_says_why() -> None:
+def test_without_cap_sys_ptrace_command_lines_identify_publishers_or_give_a_reason() -> None:
     with directory_for_all() as directory:
         tree = SocketTree(directory)
         tree.process(NGINX, "nginx")

@@ -262,7 +262,7 @@ async def test_a_results_directory_that_is_a_file_is_an_answer_with_its_reason(
     assert "Not a directory" in only.error
 
 
-async def test_a_fault_in_an_analysis_costs_that_file_only(
+async def test_a_failed_analysis_only_loses_its_own_file(
     config: Config, history: ScriptedHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(config, "20250101_000000")
@@ -280,9 +280,7 @@ async def test_a_fault_in_an_analysis_costs_that_file_only(
     assert older.scenarios[0].energy_joules == pytest.approx(3000.0)
 
 
-async def test_gpu_time_is_asked_for_only_where_it_has_a_price(
-    make_config: ConfigFactory, history: ScriptedHistory
-) -> None:
+async def test_gpu_time_is_queried_only_if_it_has_a_price(make_config: ConfigFactory, history: ScriptedHistory) -> None:
     free, priced = make_config(), make_config("cost.gpu_per_hour=2")
     put(free)
     await Results(free, history).latest()

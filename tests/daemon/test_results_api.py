@@ -91,7 +91,7 @@ async def test_each_runs_settings_come_with_their_intervals_and_the_front(client
     assert [one.on_front for one in found.measured] == [True, True], "the better picture costs more: neither is beaten"
 
 
-async def test_any_number_of_scenarios_stand_beside_each_other(client: Client) -> None:
+async def test_any_number_of_scenarios_are_compared_side_by_side(client: Client) -> None:
     found = await client.side_by_side([(A, (1, 2, 3)), (B, (1, 2, 3)), (A, (0,))])
     assert [column.repeats for column in found.columns] == [3, 3, 1]
     assert found.columns[2].label == "baseline"
@@ -199,7 +199,7 @@ async def test_a_run_that_the_history_does_not_hold_says_so_in_its_report(client
     assert re.search("<li>no energy[ ,:]", page)
 
 
-def test_the_report_says_at_what_prices_and_for_the_target_that_is_asked_for(daemon: DaemonProcess) -> None:
+def test_the_report_states_its_prices_and_target(daemon: DaemonProcess) -> None:
     page = daemon.api.get(f"/api/v1/results/{A}/report?vmaf=95").text
     assert "No measured setting meets VMAF ≥ 95" in page
     assert "<dt>Prices</dt><dd>0.12 USD/kWh, CPU 0.5 USD/h</dd>" in page

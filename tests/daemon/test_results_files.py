@@ -80,7 +80,7 @@ def test_required_fields_are_always_written_and_ours_only_when_known(tmp_path: P
     }  # fmt: skip
 
 
-def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_a_file_is_replaced_atomically_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     results_files.write(tmp_path, FULL, STAMP)
     later = ResultsFile(test_date="2026", scenarios=[])
     results_files.write(tmp_path, later, STAMP)

@@ -42,7 +42,7 @@ def put(results: Path, *stamps: str) -> None:
         (results / f"test_results_{one}.json").write_text('{"scenarios": []}')
 
 
-async def test_an_id_is_the_start_in_utc_wherever_the_machine_stands(bench: Bench, zone: str) -> None:
+async def test_an_id_is_the_start_in_utc_in_any_time_zone(bench: Bench, zone: str) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
     run = await bench.run(IDLE)
     assert stamp(before) <= run.id <= stamp(datetime.now(UTC) + timedelta(seconds=1))

@@ -286,7 +286,7 @@ async def test_viewers_pull_each_stream_and_see_what_is_sent(make_config: Config
     assert own_ffmpegs() == set()
 
 
-async def test_viewers_without_a_server_are_said_to_be_none(bench: Bench) -> None:
+async def test_viewers_without_a_server_are_reported_as_none(bench: Bench) -> None:
     run = await bench.run(replace(SHORT, viewers=1, quality=False))
     (record,) = run.finished
     assert record.playback is None

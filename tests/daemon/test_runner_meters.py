@@ -297,7 +297,7 @@ def test_the_score_of_mixed_streams_is_their_mean_and_none_where_one_is_missing(
     assert [one.vmaf_score for one in partial.renditions or []] == [80.0, 80.0, None]
 
 
-def test_without_libvmaf_the_other_scores_stand() -> None:
+def test_without_libvmaf_the_other_scores_remain() -> None:
     scenario = Scenario(name="x")
     streams = streams_of(scenario)
     record = record_of(Planned(scenario=scenario, field=""), WINDOW, power_source=None)

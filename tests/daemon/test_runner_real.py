@@ -239,7 +239,7 @@ async def test_the_daemons_stop_keeps_what_is_finished(bench: Bench) -> None:
     assert [one["name"] for one in bench.results(ended)["scenarios"]] == ["idle"]
 
 
-async def test_an_encoder_that_dies_costs_its_scenario_and_says_why(bench: Bench) -> None:
+async def test_an_encoder_that_dies_fails_its_scenario_with_the_reason(bench: Bench) -> None:
     killed = msgspec.structs.replace(SHORT, name="killed", duration=60)
     begun = bench.runner.start(RunRequest(scenarios=[killed, SHORT]))
     await bench.phase("measuring")

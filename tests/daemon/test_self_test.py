@@ -32,7 +32,7 @@ async def test_a_comparison_that_converts_one_side_is_found(monkeypatch: pytest.
     assert wrong.endswith("37.85 dB is right")
 
 
-async def test_it_is_asked_once_for_each_pair_of_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_self_test_runs_once_for_each_pair_of_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     async def ask(encoder: str, tool: Tool) -> str:

@@ -61,7 +61,7 @@ async def test_every_subject_has_the_quantities_that_were_read_of_it(
     assert all(len(trend.points) == 2 for trend in found)
 
 
-async def test_one_subject_is_asked_for_by_its_name(machine: Machine) -> None:
+async def test_a_trend_of_one_subject_is_requested_by_name(machine: Machine) -> None:
     at = await machine.tick()
     [name] = list(what_was_read("stream", "bandwidth_in"))[:1]
     [trend] = await trends(machine.history, "stream", "bandwidth_in", name, at - 5.0, at + 5.0, 0.0)

@@ -55,7 +55,7 @@ def adopt(wall: Wall, calibration: WallCalibration, **more: object) -> WallCalib
     return asyncio.run(wall.adopt(msgspec.convert({"calibration": calibration, **more}, CalibrationOffer)))
 
 
-def test_the_meter_wins_and_without_it_the_calibration_goes_on(
+def test_the_meter_takes_precedence_and_the_calibration_continues_without_it(
     tmp_path: Path, learnt: tuple[WallMachine, WallCalibration]
 ) -> None:
     machine, calibration = WallMachine(1), learnt[1]
@@ -80,7 +80,7 @@ def test_the_meter_wins_and_without_it_the_calibration_goes_on(
     assert without.joules_total == pytest.approx(joules, rel=0.02)
 
 
-def test_a_part_that_is_unknown_makes_the_wall_unknown_and_counting_begins_anew(
+def test_an_unknown_part_makes_wall_power_unknown_and_restarts_counting(
     tmp_path: Path, learnt: tuple[WallMachine, WallCalibration]
 ) -> None:
     machine, calibration = learnt
@@ -210,7 +210,7 @@ def test_virtual_machines_of_one_instance_type_are_of_one_model() -> None:
     assert "CPUs" in difference(one, replace(one, cpus=2))
 
 
-def test_the_firmware_tells_the_model_and_amazon_the_instance_type(tmp_path: Path) -> None:
+def test_firmware_gives_the_model_and_amazon_the_instance_type(tmp_path: Path) -> None:
     procfs, dmi = tmp_path / "proc", tmp_path / "sys/class/dmi/id"
     procfs.mkdir()
     dmi.mkdir(parents=True)

@@ -350,7 +350,7 @@ def test_the_example_of_exporter_toolkit_is_read_as_it_is(certificates: tuple[Pa
     assert (read.rate_interval_seconds, read.rate_burst) == (1.0, 20)
 
 
-def test_certificates_may_stand_in_the_file_and_suites_are_chosen_by_gos_names(
+def test_certificates_may_be_inline_and_cipher_suites_use_go_names(
     certificates: tuple[Path, Authority], tmp_path: Path
 ) -> None:
     directory, _ = certificates

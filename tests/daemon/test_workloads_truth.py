@@ -191,7 +191,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("version", [1, 2])
-async def test_every_workload_has_its_watts_and_all_together_are_the_whole(
+async def test_the_watts_of_all_workloads_add_up_to_the_total(
     tmp_path: Path, make_config: ConfigFactory, version: Literal[1, 2]
 ) -> None:
     docker, podman = FakeDockerApi(tmp_path / "docker.sock"), FakeDockerApi(tmp_path / "podman.sock")

@@ -186,7 +186,7 @@ def test_podman_of_root_has_its_limits_below_its_scope(guest: Guest) -> None:
     assert all(any(value == pytest.approx(int(one), rel=0.2) for one in podman) for value in said), "no other engine's"
 
 
-def test_containerds_own_containers_are_no_other_engines(guest: Guest) -> None:
+def test_containerds_own_containers_belong_to_no_other_engine(guest: Guest) -> None:
     guest.run("ctr image import --base-name box /image.tar || true; ctr image ls -q")
     found = scrape(guest, "containers")
     names = {labels.get("name", "") for labels in found.labels_of("container_last_seen")}

@@ -20,7 +20,7 @@ def found_in(sysfs: Path) -> cgroup.Hierarchies:
     return found
 
 
-def test_the_version_is_told_by_what_is_mounted(tmp_path: Path) -> None:
+def test_the_cgroup_version_follows_from_the_mounts(tmp_path: Path) -> None:
     assert cgroup.hierarchies(str(tmp_path / "nothing")) is None
     tree.v2_mount(tmp_path / "two")
     assert found_in(tmp_path / "two").version == 2
@@ -71,7 +71,7 @@ def test_a_container_whose_init_is_in_a_child_cgroup_is_measured_completely(tmp_
     assert place == cgroup.Place(f"/docker/{ID}", {"": str(directory)}, ("init.scope",))
 
 
-def test_the_outer_of_two_nested_containers_is_not_taken_for_the_inner(tmp_path: Path) -> None:
+def test_an_outer_container_is_not_mistaken_for_the_inner(tmp_path: Path) -> None:
     tree.v2_mount(tmp_path)
     outer = tree.v2_cgroup(tmp_path, f"/docker/{OTHER_ID}")
     tree.v2_cgroup(tmp_path, f"/docker/{OTHER_ID}/docker/{ID}")

@@ -177,7 +177,7 @@ def test_a_limit_that_was_changed_is_seen_when_the_spec_is_read_again(v2: Path) 
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_a_missing_memory_controller_costs_memory_alone_and_says_how_to_get_it(
+def test_a_missing_memory_controller_only_loses_memory_and_names_its_fix(
     version: str, request: pytest.FixtureRequest
 ) -> None:
     sysfs: Path = request.getfixturevalue(version)

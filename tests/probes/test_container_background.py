@@ -59,7 +59,7 @@ def test_tasks_are_counted_by_state_and_one_that_ended_meanwhile_is_left_out(tmp
     }  # fmt: skip
 
 
-def test_more_tasks_than_are_looked_at_are_not_known_by_state(tmp_path: Path) -> None:
+def test_beyond_the_limit_tasks_are_not_counted_by_state(tmp_path: Path) -> None:
     tree.write(tmp_path, {"tasks": "1\n" * 5000})
     assert count_tasks("/proc", str(tmp_path), "tasks") == {}
 

@@ -457,7 +457,7 @@ def test_an_endless_event_is_reported_and_containers_are_listed_again(machine: M
         b'{"Id": "x", ',
     ],
 )
-def test_a_container_that_the_engine_cannot_describe_costs_itself(machine: Machine, broken: bytes) -> None:
+def test_a_container_that_the_engine_cannot_describe_only_loses_itself(machine: Machine, broken: bytes) -> None:
     """https://github.com/containers/podman/issues/22655, and images whose layers are damaged."""
     tree.v2_cgroup(machine.sys, PATH)
     machine.start(OTHER_ID, "damaged", 4343, "/elsewhere")
@@ -489,7 +489,7 @@ def test_a_null_field_of_an_engine_only_loses_itself(machine: Machine) -> None:
     assert container.cpu_seconds_total == 2.25
 
 
-def test_a_containers_watcher_is_not_taken_for_the_container(machine: Machine) -> None:
+def test_a_containers_monitor_process_is_not_mistaken_for_the_container(machine: Machine) -> None:
     """conmon's cgroup bears the id too: https://github.com/containers/podman/issues/364."""
     cgroups = tree.v2_cgroup(machine.sys, f"/machine.slice/libpod-conmon-{ID}.scope").parent
     (cgroups / f"libpod-conmon-{ID}.scope" / "cpu.stat").write_text("usage_usec 9\nuser_usec 9\nsystem_usec 0\n")

@@ -55,7 +55,7 @@ def test_a_container_below_another_parent_is_found_there(watched: Watched, paren
     watched.engine.remove(made)
 
 
-def test_a_container_inside_anothers_cgroup_is_not_taken_for_it(watched: Watched) -> None:
+def test_a_nested_container_is_not_mistaken_for_its_parent(watched: Watched) -> None:
     watched.run("outer", "sleep", "1000")
     watched.until(lambda reading: "outer" in names(reading))
     path = named(watched.probe.read(), "outer").cgroup

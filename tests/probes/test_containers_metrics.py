@@ -242,7 +242,9 @@ def test_every_sample_carries_the_labels_of_its_container(tmp_path: Path) -> Non
         ("cadvisor_version_info", {"dockerVersion": "27.0", "kernelVersion": "6.1"}, 1),
     ],
 )
-def test_values_stand_where_cadvisor_has_them(tmp_path: Path, name: str, labels: dict[str, str], value: float) -> None:
+def test_values_are_in_the_families_that_cadvisor_uses(
+    tmp_path: Path, name: str, labels: dict[str, str], value: float
+) -> None:
     found = samples(cadvisor_families(whole(tmp_path)))[name]
     assert [given for own, given in found if labels.items() <= own.items()] == [value]
 
@@ -260,7 +262,7 @@ def test_health_is_a_number(health: str | None, value: int) -> None:
     assert [given for _, given in found["container_health_state"]] == [value]
 
 
-def test_what_is_not_known_is_no_sample() -> None:
+def test_unknown_values_have_no_sample() -> None:
     found = samples(cadvisor_families(reading(container())))
     for name in ("container_memory_usage_bytes", "container_cpu_usage_seconds_total", "container_spec_cpu_shares"):
         assert name not in found
@@ -401,7 +403,7 @@ text = st.text(st.characters(codec="utf-8"), max_size=30)
 
 
 @given(st.lists(st.tuples(text, text, st.dictionaries(text, text, max_size=4)), min_size=1, max_size=4))
-def test_whatever_names_and_labels_hold_the_exposition_stays_whole(
+def test_any_names_and_labels_give_a_valid_exposition(
     made: list[tuple[str, str, dict[str, str]]],
 ) -> None:
     containers = [

@@ -64,7 +64,7 @@ def test_an_old_library_reports_memory_including_the_drivers_share() -> None:
     assert (gpu.memory_used_bytes, gpu.memory_reserved_bytes) == (1100 * 1024 * 1024, None)
 
 
-def test_what_a_gpu_does_not_support_is_no_sample_and_never_zero() -> None:
+def test_unsupported_gpu_figures_have_no_sample_and_are_never_zero() -> None:
     nothing = {name: NOT_SUPPORTED for name in FakeGpu().answers if name not in
                ("nvmlDeviceGetUUID", "nvmlDeviceGetName", "nvmlDeviceGetPciInfo")}  # fmt: skip
     reading = GpuProbe(Config(), nvml=FakeNvml(FakeGpu(**nothing))).read()
@@ -181,7 +181,7 @@ def test_nvml_is_started_once() -> None:
     assert nvml.calls["nvmlEventSetFree"] == 1
 
 
-def test_a_lost_gpu_costs_its_own_figures_only() -> None:
+def test_a_lost_gpu_only_loses_its_own_figures() -> None:
     lost = FakeGpu("GPU-b")
     probe = GpuProbe(Config(), nvml=FakeNvml(FakeGpu("GPU-a"), lost))
     assert len(probe.read().gpus) == 2
@@ -193,7 +193,7 @@ def test_a_lost_gpu_costs_its_own_figures_only() -> None:
     assert "nvidia-smi" in reading.faults[0].fix
 
 
-def test_a_lost_gpu_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_gpu_is_searched_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = FakeGpu(nvmlDeviceGetPowerUsage=GPU_IS_LOST)
     nvml = FakeNvml(gpu)
     probe = GpuProbe(Config(), nvml=nvml)

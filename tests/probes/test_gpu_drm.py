@@ -117,7 +117,7 @@ def test_newer_amd_cards_name_their_power_input(tmp_path: Path) -> None:
     assert DrmGpus(str(tmp_path)).read()[0][0].power_watts == 51.0
 
 
-def test_the_power_of_an_apu_is_the_whole_chips_and_not_given_as_the_gpus(tmp_path: Path) -> None:
+def test_the_power_of_an_apu_is_not_reported_as_the_gpus(tmp_path: Path) -> None:
     card(tmp_path, 0, {**AMD, "hwmon/hwmon4/in1_input": "700", "hwmon/hwmon4/in1_label": "vddnb"})
     (gpu,), _ = DrmGpus(str(tmp_path)).read()
     assert (gpu.power_watts, gpu.utilization_percent) == (None, 37)
@@ -137,7 +137,7 @@ def test_an_intel_cards_power_is_the_change_of_its_energy_counter(tmp_path: Path
     gpus.close()
 
 
-def test_the_tiles_of_an_i915_card_are_not_taken_for_the_card(tmp_path: Path) -> None:
+def test_the_tiles_of_an_i915_card_are_not_mistaken_for_the_card(tmp_path: Path) -> None:
     card(tmp_path, 0, I915)
     (gpu,), _ = DrmGpus(str(tmp_path)).read()
     assert (gpu.energy_joules_total, gpu.power_limit_watts) == (7.0, 190.0)

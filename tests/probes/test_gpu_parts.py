@@ -111,7 +111,7 @@ def test_a_gpu_without_gpm_has_no_profile(probe_of: Callable[..., GpuProbe], clo
     assert reading.faults == ()
 
 
-def test_profiling_that_is_not_permitted_costs_only_itself(probe_of: Callable[..., GpuProbe], clock: Clock) -> None:
+def test_forbidden_profiling_only_loses_its_own_figures(probe_of: Callable[..., GpuProbe], clock: Clock) -> None:
     gpu = FakeGpu(nvmlGpmSampleGet=NO_PERMISSION)
     gpu.gpm = GPM
     probe = probe_of(gpu)
@@ -152,7 +152,7 @@ def mig_gpu() -> FakeGpu:
     return whole
 
 
-def test_mig_instances_stand_for_themselves(probe_of: Callable[..., GpuProbe], clock: Clock) -> None:
+def test_mig_instances_are_separate_gpus(probe_of: Callable[..., GpuProbe], clock: Clock) -> None:
     probe = probe_of(mig_gpu())
     probe.read()
     clock.now += 1.0
@@ -176,7 +176,7 @@ def test_mig_instances_stand_for_themselves(probe_of: Callable[..., GpuProbe], c
     assert "GPU_I_ID" not in figures["DCGM_FI_DEV_POWER_USAGE"][0][0]
 
 
-def test_mig_that_is_switched_off_is_the_whole_gpu(probe_of: Callable[..., GpuProbe]) -> None:
+def test_disabled_mig_is_the_whole_gpu(probe_of: Callable[..., GpuProbe]) -> None:
     reading = probe_of(FakeGpu(nvmlDeviceGetMigMode=[0, 0])).read()
     assert reading.gpus[0].instances == ()
     assert "GPU_I_ID" not in exposed(reading)["DCGM_FI_DEV_FB_USED"][0][0]
@@ -238,7 +238,7 @@ def test_processes_are_tied_to_their_cgroups(probe_of: Callable[..., GpuProbe], 
     assert (labels["process"], labels["pid"], value) == ("ffmpeg", "100", 60.0)
 
 
-def test_use_by_process_that_the_gpu_does_not_tell_is_unknown_and_idle_is_zero(
+def test_process_use_that_the_gpu_does_not_report_is_unknown_and_idle_is_zero(
     probe_of: Callable[..., GpuProbe], tmp_path: Path
 ) -> None:
     def sm(answer: Any) -> float | None:

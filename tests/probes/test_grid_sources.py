@@ -152,7 +152,7 @@ def test_day_ahead_prices_are_of_the_coupled_auction_and_repeat_what_is_left_out
         (document(series(1, "PT60M", (1, 2.0)).replace("MWH", "GJ")), "a price for each GJ"),
     ],
 )
-def test_answers_that_are_no_prices_say_why(body: bytes, said: str) -> None:
+def test_answers_without_prices_give_a_reason(body: bytes, said: str) -> None:
     with pytest.raises(SourceError, match=said):
         prices(body, GridSettings(kind="entsoe"))
 

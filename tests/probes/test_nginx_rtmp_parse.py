@@ -98,7 +98,7 @@ def test_a_stream_that_only_players_wait_for_is_listed_and_not_counted_as_live()
     assert figures["nginx_rtmp_stream_players", (("app", "live"), ("stream", "later"))] == 1
 
 
-def test_streams_whose_names_the_module_made_equal_are_added_up_and_said_so() -> None:
+def test_streams_with_names_made_equal_by_the_module_are_added_and_reported() -> None:
     reading = read(page(stream("café1", bytes_in=100), stream("cafè1", bytes_in=23)))
     (one,) = reading.streams
     assert one.name == "caf  1"
@@ -195,7 +195,7 @@ def test_the_tags_of_old_builds_are_understood() -> None:
     assert (only.video_codec, only.video_profile, only.audio_codec) == ("H264", "High", "AAC")
 
 
-def test_a_closing_tag_that_lost_letters_costs_nothing() -> None:
+def test_a_damaged_closing_tag_loses_no_figure() -> None:
     damaged = page(stream("talk", bytes_in=1_293_270_697_145)).replace(
         b"1293270697145</bytes_in>", b"1293270697145</bytesin>"
     )

@@ -99,7 +99,7 @@ def test_real_refusals_are_distinguished(tmp_path: Path) -> None:
                 NginxRtmpProbe(server.stat_url.replace("/stat", path)).read()
 
 
-def test_relays_between_real_servers_are_no_viewers(tmp_path: Path) -> None:
+def test_relays_between_real_servers_are_not_viewers(tmp_path: Path) -> None:
     """One pushes to the second, the third pulls from the first, and one person watches at the third."""
     with (
         Nginx(tmp_path / "second") as second,

@@ -279,7 +279,7 @@ def test_an_invalid_ipvs_service_only_loses_its_own_servers(tree: MachineTree, m
     assert found == {series: value for series, value in whole.items() if series not in lost}
 
 
-def test_a_disk_without_a_name_costs_its_own_row() -> None:
+def test_a_disk_without_a_name_only_loses_its_own_row() -> None:
     v2 = f"8:0 rbytes=1 wbytes=2 rios=1 wios=1\n{NO_DISK}\n8:16 rbytes=3 wbytes=4 rios=1 wios=1\n"
     found = cgroup_tree_io(v2.encode())
     assert found == {(8, 0): (1, 2), (8, 16): (3, 4)}
@@ -289,7 +289,7 @@ def cgroup_tree_io(data: bytes) -> dict[tuple[int, int], tuple[int, int]]:
     return {device: (row["rbytes"], row["wbytes"]) for device, row in cgroup.io_stat(data).items()}
 
 
-def test_a_line_of_proc_pid_cgroup_that_is_odd_costs_itself() -> None:
+def test_an_odd_line_of_proc_pid_cgroup_is_skipped() -> None:
     text = b"12:memory:/docker/x\n\nodd\n:::\n0::/docker/x\n"
     assert parse_pid_cgroup(text) == {"memory": "/docker/x", "": "/docker/x"}
 

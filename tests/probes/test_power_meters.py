@@ -68,7 +68,7 @@ def board(tmp_path: Path) -> Board:
 # hwmon
 
 
-def test_a_servers_own_meter_is_read_where_there_is_no_rapl(board: Board, make_config: ConfigFactory) -> None:
+def test_a_servers_own_meter_is_read_without_rapl(board: Board, make_config: ConfigFactory) -> None:
     board.chip(0, "coretemp", temp1_input=45000)
     board.chip(1, "amdgpu", power1_average=90_000_000)
     board.chip(2, "power_meter", in_device=True, power1_average=212_000_000, power1_is_battery=0)
@@ -143,7 +143,7 @@ def test_a_counter_updated_every_second_gives_no_power_over_shorter_spans(
     assert reading.host_error_watts is not None
 
 
-def test_one_grace_processor_is_no_machine(board: Board, make_config: ConfigFactory) -> None:
+def test_one_of_two_grace_processors_is_not_the_machine(board: Board, make_config: ConfigFactory) -> None:
     text = "Grace Power Socket 0"
     board.chip(0, "power_meter", in_device=True, power1_average=150_000_000, power1_oem_info=text)
     assert Measured(board.sysfs, make_config).after(0).source == "hwmon-processor"
@@ -157,7 +157,7 @@ def test_a_meter_that_says_0_watts_measures_nothing(board: Board, make_config: C
 
 
 @pytest.mark.parametrize("content", ["", "4294967295000", "-5", "many"])
-def test_nonsense_from_a_meter_is_no_power(content: str, board: Board, make_config: ConfigFactory) -> None:
+def test_invalid_meter_answers_give_no_power(content: str, board: Board, make_config: ConfigFactory) -> None:
     board.chip(0, "power_meter", power1_average=content)
     with pytest.raises(SourceBroken) as caught:
         Measured(board.sysfs, make_config).after(0)
@@ -328,7 +328,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
-def test_supplies_that_do_not_feed_the_machine_are_no_plug(
+def test_supplies_that_do_not_feed_the_machine_are_ignored(
     others: dict[str, dict[str, object]], board: Board, make_config: ConfigFactory
 ) -> None:
     board.supply("AC", type="Mains", online=0)

@@ -327,7 +327,7 @@ def test_a_reading_is_shown_by_the_names_that_dashboards_use() -> None:
     }
 
 
-def test_what_is_unknown_is_no_sample() -> None:
+def test_unknown_figures_have_no_sample() -> None:
     zone = Zone(path="intel-rapl:0", package="package-0", zone="package-0", joules_total=1.0, watts=None, counted=True)
     reading = PowerReading(
         time=1.0,

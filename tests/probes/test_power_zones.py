@@ -415,7 +415,7 @@ def test_a_stuck_dram_zone_is_left_out_and_a_stuck_package_is_not(make_machine) 
     assert "has not moved" in fault(reading, "intel-rapl:1").reason
 
 
-def test_a_platform_zone_that_stands_still_leaves_the_packages(make_machine) -> None:
+def test_a_stuck_platform_zone_leaves_the_packages(make_machine) -> None:
     machine_ = make_machine(machine(Constant(30), sockets=2, dram=Constant(5), psys=Constant(90)))
     machine_.tree.freeze("intel-rapl:2")
     reading = machine_.run()
@@ -455,7 +455,7 @@ def test_a_counter_reset_by_a_resume_is_not_a_wrap(make_machine) -> None:
     assert reading.host_watts is None, "there is no last second yet"
 
 
-def test_what_a_sleeping_machine_draws_is_counted_and_is_no_burst(make_machine) -> None:
+def test_energy_during_sleep_is_counted_without_a_burst(make_machine) -> None:
     machine_ = make_machine(machine(Constant(0.5)))
     before = machine_.run()
     machine_.clock.suspend(36000.0)

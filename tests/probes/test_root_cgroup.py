@@ -72,7 +72,7 @@ def page(paths: Paths, *containers: Container) -> Exposition:
     return Exposition(render(cadvisor_families(reading)).decode())
 
 
-def test_version_1_says_what_the_whole_machine_uses(tmp_path: Path) -> None:
+def test_cgroup_v1_reports_the_use_of_the_whole_machine(tmp_path: Path) -> None:
     found = page(machine(tmp_path, 1))
     assert found.value("container_cpu_usage_seconds_total", id="/", cpu="cpu00") == 1.5
     assert found.value("container_memory_usage_bytes", id="/") == 12582912

@@ -170,7 +170,7 @@ def test_mediamtx_fills_the_same_model() -> None:
     no_series_twice(reading)
 
 
-def test_mediamtx_tells_where_a_publisher_of_any_protocol_is_and_what_it_fetches_itself() -> None:
+def test_mediamtx_reports_publishers_of_any_protocol_and_its_own_pulls() -> None:
     lists = {
         "srtconns": [{"id": "s", "remoteAddr": "198.51.100.7:9000"}],
         "rtspsessions": [{"id": "r", "remoteAddr": "[2001:db8::7]:9001"}],
@@ -213,7 +213,7 @@ def test_mediamtx_paths_that_nobody_uses_are_not_streams() -> None:
     assert [(s.app, s.name, s.active, s.publishers, s.players) for s in reading.streams] == [("", "later", False, 0, 2)]
 
 
-def test_mediamtx_lists_longer_than_a_page_are_read_whole() -> None:
+def test_mediamtx_lists_longer_than_a_page_are_read_completely() -> None:
     with Answers(mediamtx(*(mediamtx_path(f"live/{number}") for number in range(1201)))) as server:
         assert len(MediaMtxProbe(server.url).read().streams) == 1201
 
@@ -272,7 +272,7 @@ def test_srs_means_of_the_first_half_minute_are_unknown_and_not_zero() -> None:
         assert SrsProbe(server.url).read().streams[0].bandwidth_in_bytes is None
 
 
-def test_srs_streams_that_have_ended_are_not_listed_and_pages_are_read_whole() -> None:
+def test_ended_srs_streams_are_not_listed_and_pages_are_read_completely() -> None:
     ended = {**SRS_STREAM, "id": "vid-x", "name": "old", "clients": 0, "publish": {"active": False, "cid": "c0"}}
     many = [{**SRS_STREAM, "id": f"vid-{n}", "name": f"s{n}"} for n in range(1100)]
     with Answers(srs(ended, *many)) as server:
@@ -376,7 +376,7 @@ def test_a_refusing_server_is_not_skipped(make_config: ConfigFactory) -> None:
         assert server.requests == ["/stat"]
 
 
-def test_nothing_known_is_told_as_the_statistics_page_told_it(make_config: ConfigFactory) -> None:
+def test_an_unrecognised_page_is_reported_as_served(make_config: ConfigFactory) -> None:
     with (
         Answers(lambda _: Answer(b"<html>Welcome</html>")) as server,
         pytest.raises(SourceBroken, match="HTML"),

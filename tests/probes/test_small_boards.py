@@ -60,13 +60,13 @@ def test_a_jetson_without_one_input_is_the_sum_of_its_parts(make_config: ConfigF
     assert watts(make_config, f"paths.sysfs={tmp_path / 'sys'}")[1] == pytest.approx(3.6 + 2.4 + 4.0, rel=1e-4)
 
 
-def test_a_part_that_is_missing_or_unknown_is_no_smaller_sum(make_config: ConfigFactory, tmp_path: Path) -> None:
+def test_a_missing_or_unknown_part_makes_no_smaller_sum(make_config: ConfigFactory, tmp_path: Path) -> None:
     hwmon(tmp_path / "sys", {name: AGX_ORIN[name] for name in ("VDD_GPU_SOC", "VDD_CPU_CV")})
     with pytest.raises(SourceAbsent, match="may not cover the whole machine"):
         watts(make_config, f"paths.sysfs={tmp_path / 'sys'}", "power.sources=ina3221")
 
 
-def test_nvidias_older_driver_tells_milliwatts(make_config: ConfigFactory, tmp_path: Path) -> None:
+def test_nvidias_older_driver_reports_milliwatts(make_config: ConfigFactory, tmp_path: Path) -> None:
     device = tmp_path / "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0"
     device.mkdir(parents=True)
     for channel, (rail, milliwatts) in enumerate((("POM_5V_IN", 2540), ("POM_5V_GPU", 40), ("POM_5V_CPU", 600))):

@@ -86,7 +86,7 @@ WORST: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.slow
-def test_the_worst_of_10_mb_takes_about_as_long_as_any_page_of_that_size() -> None:
+def test_the_worst_10_mb_page_takes_about_as_long_as_any_of_that_size() -> None:
     one = stream("s0000")
     began = time.process_time()
     read(page(*(stream(f"s{number:04}") for number in range(SIZE // len(one)))))

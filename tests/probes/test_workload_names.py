@@ -150,7 +150,7 @@ def test_a_runtimes_refusal_text_is_truncated(tmp_path: Path) -> None:
     assert len(str(failure.value)) < 1000
 
 
-def test_one_container_that_is_not_understood_costs_itself_alone(tmp_path: Path, make_config: ConfigFactory) -> None:
+def test_one_malformed_container_only_loses_itself(tmp_path: Path, make_config: ConfigFactory) -> None:
     oddities = (b"[" * 500_000, b'{"pid": "x"}', b"[1]", b'{"pid": 1e999}', b"null", b"\xff", b'{"image": "\\ud800"}')
     ids = ["good", *(f"odd-{number}" for number in range(len(oddities))), "x" * 300]
     listed = message(*[(1, message((1, id), (3, message((1, "web"))), (6, 1))) for id in ids])

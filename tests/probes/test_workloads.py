@@ -213,7 +213,7 @@ def test_a_workload_that_lived_between_two_reads_is_reported_with_its_last_count
     assert seconds(reading)[SERVICE] == 50.0
 
 
-def test_processes_outside_of_cgroups_are_told_by_their_program(make: Make, tmp_path: Path) -> None:
+def test_processes_outside_of_cgroups_are_named_by_their_program(make: Make, tmp_path: Path) -> None:
     tree = WorkloadTree(tmp_path, 2)
     tree.process(1, "init", 2.0)
     tree.process(2, "kthreadd", 1.0, kernel=True)

@@ -68,7 +68,7 @@ def test_a_critical_alert_silences_its_warning_on_the_same_host_and_thing(silenc
     ) == {"PackagePowerHigh", "GpuPowerHigh", "DiskFilling"}  # fmt: skip
 
 
-def test_another_host_gpu_or_disk_is_heard(silenced: Silenced) -> None:
+def test_alerts_of_another_host_gpu_or_disk_are_not_silenced(silenced: Silenced) -> None:
     assert silenced(
         alert("PackagePowerHigh", host="a"), alert("PackagePowerCritical", host="b"),
         alert("GpuPowerHigh", host="a", gpu="0"), alert("GpuPowerCritical", host="a", gpu="1"),

@@ -154,7 +154,7 @@ def every_service(tmp_path: Path, version: str) -> dict[str, Any]:
     return found
 
 
-def test_one_profile_on_the_command_line_is_a_whole_stack_with_gpus(tmp_path: Path) -> None:
+def test_one_compose_profile_starts_a_whole_stack_with_gpus(tmp_path: Path) -> None:
     """Compose v2 then takes no notice of the profiles in .env."""
     settings = {"GRAFANA_ADMIN_PASSWORD": "a-password", "COMPOSE_PROFILES": "cpu,victoriametrics"}
     status, output = compose("v2", tmp_path, "--profile nvidia config --services", **settings)

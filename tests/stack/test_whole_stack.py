@@ -178,7 +178,7 @@ def test_commands_in_the_container_have_the_daemon_s_settings(stack: Stack) -> N
     assert all(one["healthy"] for one in found)
 
 
-def test_another_s_answer_on_our_port_is_not_taken_for_the_daemon_s(stack: Stack) -> None:
+def test_another_programs_answer_on_our_port_is_not_mistaken_for_the_daemons(stack: Stack) -> None:
     elsewhere = {"HEALTH_CHECK_PORT": stack.settings["NGINX_STAT_PORT"]}
     assert httpx.get(f"{stack.url('NGINX_STAT_PORT')}/health", trust_env=False).status_code == 200
     with pytest.raises(AssertionError, match="no answer from this container's daemon"):

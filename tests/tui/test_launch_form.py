@@ -99,9 +99,7 @@ def test_streams_can_be_discarded() -> None:
         (80.0, None, "It takes at least 1 min 20 s, until 12:01 or later:"),
     ],
 )
-def test_the_preview_says_how_long_it_takes_as_far_as_that_is_known(
-    least: float | None, most: float | None, said: str
-) -> None:
+def test_the_preview_says_how_long_the_run_takes_if_known(least: float | None, most: float | None, said: str) -> None:
     request = form().request
     assert request is not None
     noon = time.mktime((2025, 6, 15, 12, 0, 0, 0, 0, -1))

@@ -194,7 +194,7 @@ async def test_a_slow_daemon_does_not_block_the_dialog(daemon: ScriptedDaemon) -
         await until(pilot, lambda: isinstance(pilot.app.screen, View))
 
 
-async def test_what_only_the_daemon_knows_is_said_while_it_is_typed(daemon: ScriptedDaemon) -> None:
+async def test_errors_only_the_daemon_knows_appear_while_typing(daemon: ScriptedDaemon) -> None:
     async with opened(daemon, (80, 24)) as pilot:
         launch = await dialog(pilot)
         await until(pilot, lambda: launch.plan is not None)

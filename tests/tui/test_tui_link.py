@@ -160,7 +160,7 @@ async def test_what_has_not_changed_is_not_drawn_again_on_any_screen(
 
 
 @given(st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"")), max_size=8), st.randoms())
-def test_lines_of_a_stream_are_whole_wherever_its_pieces_end(lines: list[bytes], random: Random) -> None:
+def test_lines_of_a_stream_are_complete_at_any_chunk_boundary(lines: list[bytes], random: Random) -> None:
     text = b"".join(line + b"\n" for line in lines)
     cuts = sorted(random.randrange(len(text) + 1) for _ in range(5))
     pieces = [text[a:b] for a, b in pairwise([0, *cuts, len(text)])]

@@ -48,7 +48,7 @@ async def test_figures_follow_the_snapshots(daemon: ScriptedDaemon) -> None:
         assert "no stream is live; press n to run one" in text
 
 
-async def test_an_estimate_is_called_one(daemon: ScriptedDaemon) -> None:
+async def test_an_estimate_is_marked_as_one(daemon: ScriptedDaemon) -> None:
     power = msgspec.structs.replace(daemon.now.power, source="estimated", zones=(), host_peak_watts=None)
     daemon.now = snapshot(power=power)
     async with opened(daemon, (80, 24)) as pilot:
@@ -98,7 +98,7 @@ async def test_the_error_is_shown_beside_the_power(daemon: ScriptedDaemon) -> No
     ],
     ids=["meter", "calibrated", "outside"],
 )  # fmt: skip
-async def test_power_at_the_wall_says_how_it_is_known_and_that_costs_are_of_it(
+async def test_wall_power_names_its_source_and_that_costs_use_it(
     daemon: ScriptedDaemon, wall: WallPower, words: str
 ) -> None:
     daemon.now = snapshot(wall=wall)
@@ -119,7 +119,7 @@ async def test_zones_that_are_not_added_say_so(daemon: ScriptedDaemon) -> None:
         assert "not added" not in dram
 
 
-async def test_the_cost_of_an_hour_is_said_in_its_parts(daemon: ScriptedDaemon) -> None:
+async def test_the_hourly_cost_is_shown_with_its_parts(daemon: ScriptedDaemon) -> None:
     daemon.now = snapshot(cost_per_hour=None, compute_cost_per_hour=None)
     async with opened(daemon, (120, 40)) as pilot:
         text = screen_text(pilot.app)
@@ -163,7 +163,7 @@ async def test_a_run_shows_its_phase_progress_and_time_left(daemon: ScriptedDaem
         assert "0:38 left" in line
 
 
-async def test_an_encoder_that_falls_behind_is_said_so(daemon: ScriptedDaemon) -> None:
+async def test_an_encoder_that_falls_behind_is_reported(daemon: ScriptedDaemon) -> None:
     daemon.now = snapshot(run=run(encoders=[EncoderStatus(stream="a", speed=0.71)]))
     async with opened(daemon) as pilot:
         assert "0.71x: not real time" in screen_text(pilot.app)
@@ -212,7 +212,7 @@ async def test_who_used_the_power_is_stacked_and_its_legend_has_the_figures(daem
             assert part in text
 
 
-async def test_workloads_that_are_no_containers_are_a_layer_of_their_own(daemon: ScriptedDaemon) -> None:
+async def test_workloads_other_than_containers_are_a_separate_layer(daemon: ScriptedDaemon) -> None:
     daemon.now = snapshot(0.0, power_use=power_use(0.0, workloads_watts=19.0))
     async with opened(daemon, (160, 40)) as pilot:
         await until(pilot, lambda: "others 3.0" in screen_text(pilot.app))
@@ -231,7 +231,7 @@ async def test_the_parts_are_stacked_too_where_each_has_its_share_of_idle_power(
         assert [one.tone for one in power_series(pilot.app.picture)[1:]] == ["layer1", "layer2", "layer4"]
 
 
-async def test_until_idle_power_is_known_the_reason_is_said(daemon: ScriptedDaemon) -> None:
+async def test_while_idle_power_is_unknown_the_reason_is_reported(daemon: ScriptedDaemon) -> None:
     unknown = power_use(
         0.0,
         idle_watts=None,
@@ -260,7 +260,7 @@ async def test_containers_are_sorted_by_watts_or_else_by_cpu(daemon: ScriptedDae
         assert [row.container.name for row in rows] == ["grafana", "transcoder-b", "nginx-rtmp", "transcoder-a"]
 
 
-async def test_the_wall_stands_beside_the_processors_power(daemon: ScriptedDaemon) -> None:
+async def test_wall_power_is_shown_beside_the_processors_power(daemon: ScriptedDaemon) -> None:
     wall = WallPower(source="meter", time=7.0, monotonic=7.0, watts=91.4, error_watts=0.96)
     daemon.say(msgspec.structs.replace(snapshot(7.0), wall=wall, embodied_grams_per_hour=28.5, prices_stale=True))
     async with opened(daemon, (120, 40)) as pilot:

@@ -64,7 +64,7 @@ def test_the_line_fits_its_width(width: int, back: float, reach: float, title: s
 
 
 @given(st.floats(0, 1), st.integers(8, 200))
-def test_the_mark_stands_where_the_moment_is(share: float, width: int) -> None:
+def test_the_timeline_mark_is_at_the_moment(share: float, width: int) -> None:
     track = track_of(share * 1000, 0.0, 1000.0, width)
     assert len(track) == width
     assert track.index("●") == round((width - 1) * share)

@@ -63,7 +63,7 @@ def test_labels_of_one_axis_have_equally_many_decimals(values: list[float], text
 
 
 @given(st.floats(1e9, 2e9), st.floats(2, 7 * 86400), st.integers(1, 20))
-def test_times_of_day_lie_inside_on_whole_steps(start: float, span: float, wanted: int) -> None:
+def test_time_ticks_are_inside_the_axis_on_whole_steps(start: float, span: float, wanted: int) -> None:
     found = time_ticks(start, start + span, wanted)
     assert len(found) <= wanted + 1
     assert all(start <= moment <= start + span for moment, _ in found)
@@ -97,7 +97,7 @@ def test_a_plot_never_exceeds_its_size(
     assert all(cell_len(one) <= width for one in text_of(lines))
 
 
-def test_points_stand_where_the_axes_say() -> None:
+def test_points_are_drawn_at_their_coordinates() -> None:
     dots = [PlotLine([(0.0, 0.0)], mark="a"), PlotLine([(10.0, 10.0)], mark="b"), PlotLine([(5.0, 5.0)], mark="c")]
     lines = text_of(draw(Chart(Axis("x", (0, 10)), Axis("y", (0, 10)), dots), 46, 26))
     bottom, left = place(lines, "a")

@@ -111,7 +111,7 @@ async def test_the_pages_show_cost_and_quality_of_the_same_rows(daemon: Scripted
         assert pilot.app.screen.table.row.numbers == (1, 5, 9), "the cursor stays on its row"
 
 
-async def test_the_reason_for_a_missing_figure_stands_under_the_table(daemon: ScriptedDaemon) -> None:
+async def test_the_reason_for_a_missing_figure_is_under_the_table(daemon: ScriptedDaemon) -> None:
     async with opened(daemon, (80, 24)) as pilot:
         assert "a baseline has no picture" in await results(pilot, rows="Results 3")
         await pilot.press("j", "j")
@@ -254,7 +254,7 @@ async def test_a_run_reports_scenarios_not_in_real_time(daemon: ScriptedDaemon) 
 # comparison
 
 
-async def test_marked_scenarios_stand_side_by_side_with_intervals_and_a_verdict(daemon: ScriptedDaemon) -> None:
+async def test_marked_scenarios_are_compared_with_intervals_and_a_verdict(daemon: ScriptedDaemon) -> None:
     daemon.results = [sweep()]
     async with opened(daemon, (120, 40)) as pilot:
         await results(pilot, "j", "space", "space", "space")
@@ -619,7 +619,7 @@ def written(directory: Path, pattern: str) -> str:
     return file.read_text()
 
 
-async def test_the_report_is_written_and_its_path_said_where_no_browser_is(
+async def test_without_a_browser_the_report_is_written_and_its_path_shown(
     daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

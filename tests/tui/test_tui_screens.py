@@ -592,7 +592,7 @@ async def test_y_copies_the_row(daemon: ScriptedDaemon) -> None:
         assert pilot.app.clipboard.splitlines()[0] == "Stream: live/stream0"
 
 
-async def test_space_holds_the_picture_while_collecting_goes_on(daemon: ScriptedDaemon) -> None:
+async def test_space_freezes_the_screen_while_collecting_continues(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         await pilot.press("space")
         await until(pilot, lambda: "Paused" in screen_text(pilot.app))

@@ -160,7 +160,7 @@ async def test_power_is_there_from_the_start_where_idle_power_is_not_known(past:
         assert power_series(pilot.app.picture)[0].points[0] == (times[0], 29.0)
 
 
-async def test_the_past_plays_at_the_speed_that_is_asked_for_and_space_holds_it(past: ScriptedDaemon) -> None:
+async def test_playback_has_the_chosen_speed_and_space_pauses_it(past: ScriptedDaemon) -> None:
     async with opened(past) as pilot:
         await pilot.press("less_than_sign")
         await at(pilot, 300)
@@ -233,7 +233,7 @@ async def test_a_moment_outside_the_history_is_refused_and_the_live_view_stays(p
         assert pilot.app.playback is None
 
 
-async def test_without_a_history_the_user_is_told_and_the_live_view_stays(daemon: ScriptedDaemon) -> None:
+async def test_without_a_history_the_user_is_informed_and_the_live_view_stays(daemon: ScriptedDaemon) -> None:
     async with opened(daemon) as pilot:
         await pilot.press("comma")
         await until(pilot, lambda: "the history does not reach there" in screen_text(pilot.app))

@@ -149,7 +149,7 @@ def test_a_snapped_window_contains_its_end_and_moves_by_whole_columns(end: float
 
 
 @given(st.lists(st.floats(0.01, 1e5), min_size=1, max_size=50))
-def test_the_scale_holds_every_value_and_stands_still_for_small_changes(values: list[float]) -> None:
+def test_the_scale_covers_every_value_and_ignores_small_changes(values: list[float]) -> None:
     top = 1.0
     for value in values:
         before, top = top, scale_top(value, top, 1.0)

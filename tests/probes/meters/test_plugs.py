@@ -45,7 +45,7 @@ def test_a_switch_without_a_meter_is_none(tmp_path: Path) -> None:
         read(tmp_path, kind="shelly", url=server.url)
 
 
-def test_tasmota_tells_its_power_and_that_of_its_channels(tmp_path: Path) -> None:
+def test_tasmota_reports_its_power_by_channel(tmp_path: Path) -> None:
     assert watts(tmp_path, {STATUS_8: real.tasmota_status()}, "tasmota") == 45
     two = {STATUS_8: real.tasmota_status([40, 12], [10.5, 2.25])}
     assert watts(tmp_path, two, "tasmota") == 52

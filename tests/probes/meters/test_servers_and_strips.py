@@ -68,7 +68,7 @@ def test_a_bmc_that_requires_a_session_gets_one_that_is_closed_again(tmp_path: P
     assert "wrong" not in str(refused.value)
 
 
-def test_the_kernels_device_is_asked_for_dcmis_power_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ipmi_device_is_queried_for_the_dcmi_power_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device(tmp_path)
     bmc = PlayedBmc(power_reading(214), late=True)
     monkeypatch.setattr(fcntl, "ioctl", bmc.ioctl)
@@ -96,7 +96,7 @@ def test_a_bmc_that_does_not_measure_says_why(
         read(tmp_path, kind="ipmi")
 
 
-def test_a_machine_without_the_device_is_told_how_to_get_it(tmp_path: Path) -> None:
+def test_a_machine_without_ipmi_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as absent:
         read(tmp_path, kind="ipmi")
     assert absent.value.fix == "modprobe ipmi_si ipmi_devintf"
@@ -148,7 +148,7 @@ def test_version_3_logs_in_with_a_password_that_is_shown_nowhere(tmp_path: Path)
     assert "sesame" not in f"{refused.value}{refused.value.fix}"
 
 
-def test_a_store_tells_what_an_expression_gives(tmp_path: Path) -> None:
+def test_a_promql_meter_reads_its_expression(tmp_path: Path) -> None:
     answers = {
         "plug_watts": [["0", "91.5"]],
         "plug_joules": [["0", "5000"]],

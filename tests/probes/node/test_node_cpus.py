@@ -118,9 +118,7 @@ def test_a_cpu_without_a_switch_is_offline_where_others_have_one(tree: MachineTr
     assert online == {"0": 1, "1": 0, "2": 0, "3": 0}
 
 
-def test_cpuinfo_gives_the_model_and_the_clock_where_it_is_asked_for(
-    tree: MachineTree, make_config: ConfigFactory
-) -> None:
+def test_cpuinfo_gives_model_and_clock_on_request(tree: MachineTree, make_config: ConfigFactory) -> None:
     (tree.procfs / "cpuinfo").write_text(
         "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 142\nmodel name\t: Some CPU @ 1.80GHz\n"
         "stepping\t: 10\nmicrocode\t: 0xb4\ncpu MHz\t\t: 799.998\ncache size\t: 8192 KB\n"

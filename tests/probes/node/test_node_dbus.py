@@ -71,7 +71,7 @@ def test_every_series_is_the_real_ones_with_its_value_type_and_help(bus: SystemB
     assert {name: ours.help[name] for name in shared} == {name: real.help[name] for name in shared}
 
 
-def test_filters_match_a_whole_name_and_both_count(bus: SystemBus, make_config: ConfigFactory) -> None:
+def test_filters_match_full_names_and_both_apply(bus: SystemBus, make_config: ConfigFactory) -> None:
     config = make_config(
         "node.enable=systemd", f"node.dbus_address={bus.address}",
         r"node.systemd_unit_include=.+\.service|dbus", r"node.systemd_unit_exclude=nginx\.service",

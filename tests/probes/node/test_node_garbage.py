@@ -168,7 +168,7 @@ def tree(tmp_path: Path) -> MachineTree:
 
 
 @pytest.mark.parametrize("damage", [cut, noise, words, one_number])
-def test_one_damaged_file_costs_the_collectors_that_read_it_and_no_other(
+def test_one_damaged_file_only_affects_the_collectors_that_read_it(
     tree: MachineTree, make_config: ConfigFactory, damage: Callable[[bytes, random.Random], bytes]
 ) -> None:
     chance = random.Random(4711)

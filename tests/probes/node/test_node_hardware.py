@@ -88,7 +88,7 @@ def test_a_thermal_zone_that_is_off_has_no_sample(tree: MachineTree, read: Reade
     assert by(read("thermal_zone"), "node_thermal_zone_temp", "type") == {"bcm2835_thermal": 49.925}
 
 
-def test_no_sensors_are_no_data_and_no_fault(tree: MachineTree, read: Reader) -> None:
+def test_missing_sensors_are_no_data_and_not_a_fault(tree: MachineTree, read: Reader) -> None:
     shutil.rmtree(tree.sysfs / "class/hwmon")
     assert read.reason("hwmon") == "no hardware sensors"
 
@@ -169,7 +169,7 @@ def test_a_checking_or_waiting_array_reports_its_progress() -> None:
     ]
 
 
-def test_bcachefs_is_read_whole(tree: MachineTree, read: Reader) -> None:
+def test_bcachefs_is_read_completely(tree: MachineTree, read: Reader) -> None:
     root = tree.sysfs / "fs/bcachefs" / UUID
     for file, text in {
         "btree_cache_size": "1.5G\n",

@@ -45,7 +45,7 @@ def test_statistics_are_read_out_of_the_nested_attributes() -> None:
     )
 
 
-def test_old_statistics_do_where_there_are_no_nested_ones_and_give_way_to_them() -> None:
+def test_nested_statistics_take_precedence_over_old_ones() -> None:
     old = netlink.qdisc(message(ROOT, attribute(1, b"pfifo\0"), attribute(3, OLD)), NAMES)
     assert (old.bytes, old.packets, old.drops, old.overlimits, old.queue_length, old.backlog) == (77, 6, 5, 4, 3, 2)
     both = message(ROOT, attribute(3, OLD), attribute(7, attribute(1, BASIC) + attribute(3, QUEUE)))

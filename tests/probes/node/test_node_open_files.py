@@ -87,7 +87,7 @@ def test_no_more_files_stay_open_than_all_directories_may_hold(device: Path, mon
     assert open_paths(device) == {"chip", "b", "c"}
 
 
-def test_closing_lets_go_of_every_file(device: Path) -> None:
+def test_closing_releases_every_file(device: Path) -> None:
     before = Directory.open_files
     directory = Directory(str(device))
     directory.number("a")

@@ -140,7 +140,7 @@ def test_cpus_can_be_chosen(make_config: ConfigFactory) -> None:
     assert {labels["cpu"] for labels in found.labels_of("node_perf_page_faults_total")} == {"0"}
 
 
-def test_a_list_of_cpus_that_is_none_is_a_fault_of_this_collector(make_config: ConfigFactory) -> None:
+def test_an_invalid_cpu_list_is_a_fault_of_this_collector(make_config: ConfigFactory) -> None:
     (fault,) = node.NodeProbe(make_config("node.enable=perf", "node.perf_cpus=all")).read({"perf", "uname"}).faults
     assert fault.part == "perf"
 
