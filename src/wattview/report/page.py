@@ -13,7 +13,7 @@ from wattview.analysis.sweeps.advice import AdviceTarget
 from wattview.analysis.sweeps.comparison import repeats_of
 from wattview.analysis.windows.energy import Points
 from wattview.model import RunResult
-from wattview.model.quantities import counted
+from wattview.model.quantities import QUANTITIES, counted
 from wattview.report import svg
 from wattview.report.curves import curve_findings, curve_pictures
 from wattview.report.facts import estimate_text, facts
@@ -95,5 +95,5 @@ def _run(run: RunResult, curve: Points) -> RunView:
     unnamed = [] if svg.names_fit(curve, windows) else [name for _, _, name in windows]
     return RunView(
         id=run.id or run.path, facts=" · ".join(fact for fact in known if fact), error=run.error or "",
-        svg=svg.lines(curve, windows, "power of the host, W"), windows=", ".join(unnamed), remarks=tuple(run.remarks),
+        svg=svg.lines(curve, windows, f"power of the host, {QUANTITIES['power_mean_watts'].unit}"), windows=", ".join(unnamed), remarks=tuple(run.remarks),
     )  # fmt: skip

@@ -27,7 +27,7 @@ def power_picture(groups: Sequence[Repeats], short: Mapping[str, str]) -> Iterat
     if found:
         yield PlotView(
             "Power by setting",
-            svg.bars(found, "W"),
+            svg.bars(found, QUANTITIES["power_mean_watts"].unit),
             "Mean power of the host. The whiskers are 95 % confidence intervals over the repeats, not"
             " corrected for multiple tests; a setting that was measured once has none."
             " To test a difference, use wattview results compare.",
@@ -52,7 +52,7 @@ def front_picture(groups: Sequence[Repeats], short: Mapping[str, str]) -> Iterat
     quantity = QUANTITIES[figure]
     yield PlotView(
         "Quality and power",
-        svg.scatter(points, front, f"{quantity.words}, {quantity.unit}", "VMAF"),
+        svg.scatter(points, front, f"{quantity.words}, {quantity.unit}", QUANTITIES["vmaf_score"].title),
         "Filled points are the Pareto front: no other measured setting is both better and cheaper.",
         tuple(
             (f"{label}: {power:.3g} {quantity.unit}, VMAF {quality:.2f}", at in front)

@@ -10,9 +10,12 @@ from wattview.analysis.windows.remarks import NOT_IDLE, WITHIN_DRIFT
 from wattview.cli import terminal as term
 from wattview.model import RunResult, ScenarioResult
 from wattview.model.power_sources import is_estimate
+from wattview.model.quantities import QUANTITIES
 
 FLAGS = {NOT_IDLE: "not idle", WITHIN_DRIFT: "within drift"}
 """Remarks on a scenario that become a flag of its run."""
+
+SHOWN = (QUANTITIES["power_mean_watts"], QUANTITIES["vmaf_score"])
 
 MOST_FLAG_CELLS = 40
 """Width of the flags: beyond it the reason for an unreadable file is cut."""
@@ -23,7 +26,7 @@ def print_list(everything: list[RunResult]) -> None:
     if not everything:
         term.say("no results yet; measure something with: wattview run")
         return
-    header = ["RUN", "DATE", "TOOK", "MEAN W", "VMAF", "SCENARIOS", "FLAGS"]
+    header = ["RUN", "DATE", "TOOK", *(quantity.title.upper() for quantity in SHOWN), "SCENARIOS", "FLAGS"]
     term.say(term.table(header, [_row(run) for run in everything], right=frozenset({2, 3, 4}), shorten=5))
 
 
@@ -33,8 +36,7 @@ def _row(run: RunResult) -> list[str]:
         run.id or term.UNKNOWN,
         run.test_date[:16].replace("T", " ") or term.UNKNOWN,
         term.duration(_seconds(run.scenarios)),
-        _span((one.power_mean_watts for one in measured), 1),
-        _span((one.record.vmaf_score for one in measured), 1),
+        *(_span((quantity.of(one) for one in measured), 1) for quantity in SHOWN),
         _names(measured),
         term.fit(", ".join(flags(run)), MOST_FLAG_CELLS),
     ]

@@ -148,7 +148,7 @@ def _front(run: RunResult) -> Lines:
         labels.append(Caption(x, y, run.scenarios[one.scenarios[0]].record.setting_name))
         best = ", on the front: none is better for less" if one.on_front else ""
         named.append(f"{letter}  {x:.2f} {found.unit}, VMAF {y:.2f}  {one.group.label}{best}")
-    chart = Chart(Axis(f"{found.title}, {found.unit}"), Axis("VMAF"), traces, labels=labels)
+    chart = Chart(Axis(f"{found.title}, {found.unit}"), Axis(QUANTITIES["vmaf_score"].title), traces, labels=labels)
     return _with_names(draw(chart, _width(), HEIGHT), named)
 
 

@@ -48,4 +48,4 @@ def points_chart(
         traces.append(PlotLine(chosen, tone, mark=mark, joined=False))
     labels = [Caption(x, y, name_of(row), strong=here is not None and row.key == here.key) for x, y, row in points]
     across = Axis(f"{measured.title}, {measured.unit}")
-    return Chart(across, Axis("VMAF"), traces, labels=labels, empty=EMPTY)
+    return Chart(across, Axis(QUANTITIES["vmaf_score"].title), traces, labels=labels, empty=EMPTY)

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from wattview.client import ClientError
 from wattview.model import EncoderStatus, Run, ScenarioPreset, ScenarioRecord, Snapshot
 from wattview.model.power_sources import is_estimate
+from wattview.model.quantities import QUANTITIES
 from wattview.tui.plots.graph import Graph, Series
 from wattview.tui.text import UNKNOWN, about, bar, clock, count, date, number, signed, span
 from wattview.tui.time_travel.power_range import windows_of
@@ -72,6 +73,8 @@ RUNS: tuple[Column[LabRow], ...] = (
     ),
 )
 
+RATE = QUANTITIES["bitrate_bps"]
+
 ENCODERS: tuple[Column[EncoderStatus], ...] = (
     Column("Encoder", 16, lambda one: one.stream, lambda one: one.stream, left=True),
     Column("fps", 6, lambda one: number(one.fps), lambda one: one.fps),
@@ -81,7 +84,7 @@ ENCODERS: tuple[Column[EncoderStatus], ...] = (
     Column("Frames", 8, lambda one: count(one.frames), lambda one: one.frames, rank=3),
     Column("Dropped", 7, lambda one: count(one.dropped_frames), lambda one: one.dropped_frames),
     Column("Repeated", 8, lambda one: count(one.duplicated_frames), lambda one: one.duplicated_frames, rank=4),
-    Column("kbit/s", 8, lambda one: number(None if one.bitrate_bps is None else one.bitrate_bps / 1000, 0),
+    Column(RATE.title, 8, lambda one: number(None if one.bitrate_bps is None else RATE.scaled(one.bitrate_bps), 0),
            lambda one: one.bitrate_bps, rank=2),
 )  # fmt: skip
 
