@@ -1,4 +1,4 @@
-"""The walls of the house: which room may import which, and what keeps every room easy to find one's way in."""
+"""The architecture: which package may import which, no import cycles, and limits on names and sizes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SOURCE = Path(__file__).parents[1] / "src"
 
 MOST_LINES = 400
 MOST_MODULES = 16
-"""In a folder, its ``__init__`` included. ``probes/node`` stays flat: each file is named for its kernel subject."""
+"""In a folder, including ``__init__``. ``probes/node`` is exempt: each of its files is named for its kernel subject."""
 
-ROOMS: Mapping[str, tuple[str, ...]] = {
+PACKAGES: Mapping[str, tuple[str, ...]] = {
     "axis": (),
     "decoding": (),
     "exposition": ("foreign_text", "gc_tuning"),
@@ -45,7 +45,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "model", "probes", "promql", "report", "whole_file",
     ),
 }  # fmt: skip
-"""What each room may import beside itself; ``cli`` stands above them all."""
+"""What each package or module below ``wattview`` may import besides itself; ``cli`` may import everything."""
 
 
 @cache
@@ -59,7 +59,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def imports() -> dict[str, set[str]]:
-    """Every module of ours that each module imports, also inside functions and for types alone."""
+    """The modules of ours that each module imports, including imports inside functions and for type checking."""
     known = modules()
     found: dict[str, set[str]] = {}
     for name, path in known.items():
@@ -75,30 +75,35 @@ def imports() -> dict[str, set[str]]:
     return found
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
 
 
-def test_a_room_imports_only_what_it_stands_above() -> None:
+def test_a_package_imports_only_from_those_below_it() -> None:
     wrong = [
         f"{module} imports {other}"
         for module, others in imports().items()
-        if (room := room_of(module)) in ROOMS
+        if (package := package_of(module)) in PACKAGES
         for other in others
-        if room_of(other) not in ("", room, *ROOMS[room])
+        if package_of(other) not in ("", package, *PACKAGES[package])
     ]
     assert wrong == []
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
-    assert [sorted(circle) for circle in circles(imports())] == []
+def test_every_package_has_its_imports_listed() -> None:
+    assert {package_of(module) for module in modules()} - {"", "__main__", "cli"} == PACKAGES.keys()
 
 
-def circles(graph: Mapping[str, set[str]]) -> Iterator[set[str]]:
-    """Groups of modules each of which reaches all others: what is left when all that import nothing left are taken."""
+def test_there_are_no_import_cycles() -> None:
+    assert [sorted(cycle) for cycle in cycles(imports())] == []
+
+
+def cycles(graph: Mapping[str, set[str]]) -> Iterator[set[str]]:
+    """What remains of the import graph after repeatedly removing modules that import no remaining module, or that no
+    remaining module imports: cycles, and modules between two of them."""
     left = {name: set(others) for name, others in graph.items()}
-    for towards in (left, _turned(left)):
+    for towards in (left, _reversed(left)):
         while free := [name for name, others in towards.items() if not others & left.keys()]:
             for name in free:
                 left.pop(name, None)
@@ -107,15 +112,15 @@ def circles(graph: Mapping[str, set[str]]) -> Iterator[set[str]]:
         yield set(left)
 
 
-def _turned(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    turned: dict[str, set[str]] = {name: set() for name in graph}
+def _reversed(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    inverse: dict[str, set[str]] = {name: set() for name in graph}
     for name, others in graph.items():
         for other in others & graph.keys():
-            turned[other].add(name)
-    return turned
+            inverse[other].add(name)
+    return inverse
 
 
-def test_a_class_name_stands_for_one_thing() -> None:
+def test_class_names_are_unique() -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for module, path in modules().items():
         for node in ast.parse(path.read_text()).body:
@@ -140,7 +145,7 @@ METRIC = re.compile(r"(wattview|rapl|docker|container|nginx_rtmp|scenario|node|e
 
 
 def test_the_dashboard_contains_no_metric_name() -> None:
-    """What it needs of the past it asks of the control API by subject and quantity."""
+    """It requests past values from the control API by subject and quantity."""
     found = {
         f"{module}: {node.value}"
         for module, path in modules().items()

@@ -95,5 +95,6 @@ def _run(run: RunResult, curve: Points) -> RunView:
     unnamed = [] if svg.names_fit(curve, windows) else [name for _, _, name in windows]
     return RunView(
         id=run.id or run.path, facts=" · ".join(fact for fact in known if fact), error=run.error or "",
-        svg=svg.lines(curve, windows, f"power of the host, {QUANTITIES['power_mean_watts'].unit}"), windows=", ".join(unnamed), remarks=tuple(run.remarks),
+        svg=svg.lines(curve, windows, f"power of the host, {QUANTITIES['power_mean_watts'].unit}"),
+        windows=", ".join(unnamed), remarks=tuple(run.remarks),
     )  # fmt: skip
