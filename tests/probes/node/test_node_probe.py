@@ -14,7 +14,7 @@ from wattview.config.node import NODE_COLLECTOR_LIST, NodeCollector
 from wattview.exposition import Family, render
 from wattview.probes import node
 from wattview.probes.node import NodeProbe, UnknownCollector
-from wattview.probes.node.collector import Chosen, NoSource
+from wattview.probes.node.collector import NoSource, SelectedLines
 
 
 class Good:
@@ -138,7 +138,7 @@ def test_files_stay_open_between_scrapes(make_config: ConfigFactory) -> None:
 
 
 def test_cached_lines_are_chosen_again_when_the_keys_change() -> None:
-    chosen = Chosen(lambda key: ("wanted", "") if key.startswith(b"w") else None)
+    chosen = SelectedLines(lambda key: ("wanted", "") if key.startswith(b"w") else None)
     assert chosen.of(b"a 1\nw 2\n") == [(("wanted", ""), 2)]
     assert chosen.of(b"a 3\nw 4\n") == [(("wanted", ""), 4)]
     assert chosen.of(b"w 5\na 6\n") == [(("wanted", ""), 5)]

@@ -96,7 +96,7 @@ class Filter:
         return self._exclude is not None and self._exclude.search(name) is not None
 
 
-class Chosen:
+class SelectedLines:
     """Selected lines of a long ``key value`` file whose keys rarely change while a kernel runs.
 
     ``choose`` maps a key to a name, None for one that is not wanted; it is called again when the keys change.

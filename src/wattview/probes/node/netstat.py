@@ -8,7 +8,7 @@ from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.lines import odd
-from wattview.probes.node.collector import Chosen, Filter
+from wattview.probes.node.collector import Filter, SelectedLines
 
 _NUMBERS = re.compile(rb"-?[0-9]{1,20}(?: -?[0-9]{1,20})*")
 
@@ -25,7 +25,7 @@ class Netstat:
         self._snmp6 = KernelFile(f"{root}/net/snmp6", 8192)
         self._filter = Filter(include=config.node.netstat_fields_include)
         self._chosen: dict[bytes, list[tuple[int, Field]]] = {}
-        self._chosen_version6 = Chosen(self._field6)
+        self._chosen_version6 = SelectedLines(self._field6)
 
     def collect(self) -> list[Family]:
         found = []

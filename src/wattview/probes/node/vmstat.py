@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattview.config import Config
 from wattview.exposition import Family
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.node.collector import Chosen, Filter
+from wattview.probes.node.collector import Filter, SelectedLines
 
 
 class Vmstat:
@@ -14,7 +14,7 @@ class Vmstat:
     def __init__(self, config: Config) -> None:
         self._file = KernelFile(f"{config.paths.procfs}/vmstat", size=16384)
         self._filter = Filter(include=config.node.vmstat_fields_include)
-        self._chosen = Chosen(self._field)
+        self._chosen = SelectedLines(self._field)
 
     def collect(self) -> list[Family]:
         return [
