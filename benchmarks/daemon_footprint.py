@@ -7,7 +7,7 @@ machine's own /sys, read ten times a second.
 
     python -m benchmarks.daemon_footprint [--containers 20] [--seconds 30]
 
-The aims, with 20 containers: at most 0.6 times node_exporter's CPU time while nobody asks, at most 1.5 times with all
+The aims, with 20 containers: at most 0.6 times node_exporter's CPU time with no client, at most 1.5 times with all
 ten endpoints scraped every 5 s, then also under 1 % of a core and under 80 MB. A share of a core says as much about the
 machine as about the daemon.
 """
@@ -36,7 +36,7 @@ from tests.support.powercap import simulated_rapl
 AIM_PERCENT = 1.0
 AIM_MEGABYTES = 80.0
 AIM_SCRAPED, AIM_ALONE = 1.5, 0.6
-"""Times node_exporter's CPU, scraped as often at the same time: for all ten exporters, and for when nobody asks."""
+"""Times node_exporter's CPU, scraped as often at the same time: for all ten exporters, and with no client."""
 SCRAPE_SECONDS = 5.0
 PEER = "node_exporter alone"
 
@@ -107,7 +107,7 @@ def measure(containers: int = 20, seconds: float = 30.0) -> Iterator[Result]:
             ours, theirs = daemon.process.pid, real.process.pid
             time.sleep(SCRAPE_SECONDS)
             yield Row(
-                subject="daemon: nobody asks, resident", ours=resident_megabytes(ours), unit="MB",
+                subject="daemon: no client, resident", ours=resident_megabytes(ours), unit="MB",
                 peer=resident_megabytes(theirs), peer_name=PEER,
             )  # fmt: skip
             with scraping([f"http://127.0.0.1:{real.port}"]):
@@ -117,14 +117,14 @@ def measure(containers: int = 20, seconds: float = 30.0) -> Iterator[Result]:
                     alone, peer_percent, least = shares((ours, theirs, clock), seconds)
                     woken = wake_ups(ours) - woken
                 yield Row(
-                    subject="daemon: nobody asks, CPU of a core", ours=alone, unit="%", peer=peer_percent,
+                    subject="daemon: no client, CPU of a core", ours=alone, unit="%", peer=peer_percent,
                     peer_name=f"{PEER}, scraped", ratio_below=AIM_ALONE,
                 )  # fmt: skip
                 yield Row(
-                    subject="daemon: nobody asks, CPU of a core", ours=alone, unit="%", peer=least,
+                    subject="daemon: no client, CPU of a core", ours=alone, unit="%", peer=least,
                     peer_name="a Python loop that reads the counters at 10 Hz",
                 )  # fmt: skip
-                yield Row(subject="daemon: nobody asks, wake-ups a second", ours=woken / seconds, unit="/s")
+                yield Row(subject="daemon: no client, wake-ups a second", ours=woken / seconds, unit="/s")
                 exporters = daemon.exporters()
                 what = f"daemon: {len(exporters)} scraped every 5 s, {containers} containers"
                 with scraping([one.url for one in exporters.values()]):

@@ -24,7 +24,7 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\
 END_TRIES = 3
 
 MOST_LINES = 20
-"""How many workloads and streams are printed if nobody asks for one."""
+"""How many workloads and streams are printed by default."""
 
 
 class Recording(Struct, frozen=True, kw_only=True):
