@@ -14,7 +14,7 @@ from tests.support.daemon import running_daemon
 from tests.support.http_server import Served, served
 from wattview.daemon.http import guard
 from wattview.daemon.http.guard import Attempts, Bucket, Guard
-from wattview.daemon.http.seldom import Seldom
+from wattview.daemon.http.throttled_log import ThrottledLog
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -34,7 +34,7 @@ async def asked(server: Served, authorization: str, host: str = "127.0.0.1", mor
 async def test_wrong_tokens_are_locked_out_for_growing_times(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "said", Seldom("wattview.http"))
+    monkeypatch.setattr(guard, "said", ThrottledLog("wattview.http"))
     monkeypatch.setattr(guard, "MAX_LOCK_SECONDS", 3.0)
     async with served(Guard(ok, None, lambda: TOKEN)) as server:
         assert await asked(server, f"Bearer {TOKEN}") == 200

@@ -12,7 +12,7 @@ from tests.support.http_server import served, until
 from wattview.daemon.http import guard, listener
 from wattview.daemon.http.guard import Turns
 from wattview.daemon.http.listener import Pool
-from wattview.daemon.http.seldom import Seldom
+from wattview.daemon.http.throttled_log import ThrottledLog
 
 ASK = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 
@@ -97,7 +97,7 @@ async def test_a_new_connection_takes_the_place_of_the_one_that_has_waited_longe
 async def test_with_all_connections_busy_a_new_one_is_refused_and_reported_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "said", Seldom("wattview.http"))
+    monkeypatch.setattr(listener, "said", ThrottledLog("wattview.http"))
     gate = Gate()
     async with served(gate, Pool(5)) as server:
         working = [await server.peer() for _ in range(5)]
@@ -151,7 +151,7 @@ async def test_a_listener_without_application_lets_requests_wait_for_the_next() 
 
 
 def test_a_frequent_condition_is_reported_at_growing_intervals(caplog: pytest.LogCaptureFixture) -> None:
-    said = Seldom("wattview.test", quiet_seconds=0.2)
+    said = ThrottledLog("wattview.test", quiet_seconds=0.2)
     with caplog.at_level(logging.WARNING):
         for _ in range(1000):
             said.warning("kind", "it was %s", "so")

@@ -29,7 +29,7 @@ from wattview.daemon.attribution.publishers.remote_server import RemotePushes
 from wattview.daemon.attribution.workload_processes import ProcessWatch
 from wattview.daemon.events import EventLog, kept_events
 from wattview.daemon.exporters.check import ExporterTarget
-from wattview.daemon.exporters.ended_containers import LastWords
+from wattview.daemon.exporters.ended_containers import EndedContainers
 from wattview.daemon.exporters.endpoints import Endpoints, enabled, exporter_url
 from wattview.daemon.exporters.health import Health
 from wattview.daemon.exporters.scrape import Shown
@@ -197,7 +197,7 @@ class Daemon:
             grid,
         )
         keys = {_port(listener): key for key, listener in self.addresses.exporters.items()}
-        shown = Shown(config, sampler, attributor, results, health, runner, LastWords(), wall, grid.known)
+        shown = Shown(config, sampler, attributor, results, health, runner, EndedContainers(), wall, grid.known)
         exporters = Endpoints(shown, keys)
         if self.addresses.web is not None:
             health.ask_within(exporters)

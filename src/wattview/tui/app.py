@@ -290,7 +290,7 @@ class Dashboard(RunsApp):
         self.exit("fleet")
 
     def open_details(self, kind: str, *subject: str) -> None:
-        """One screen of a kind is kept for each tab that it is opened from, and turned to what is opened."""
+        """Each tab keeps one details screen of each kind and reuses it for what is opened next."""
         details = self._details(self.current_mode, kind)
         if details not in self.screen_stack:
             details.turn_to(subject)

@@ -12,7 +12,7 @@ LEAST_SECONDS = 0.05
 
 @dataclass
 class Notice(Notification):
-    """A notification whose time neither runs out between a look at it and its toast's timer, nor jumps with the clock.
+    """A notification whose time cannot expire before its toast's timer starts, and does not jump with the clock.
 
     Textual counts the seconds that are left by the wall clock, and a timer of a negative time never ends: it holds the
     event loop, and the app for good, where screens are switched in the millisecond in which a toast expires.

@@ -106,7 +106,7 @@ def fit(text: str, width: int) -> str:
 
 
 def apart(labels: Sequence[str]) -> dict[str, str]:
-    """Each without the words that all of them have in common; whole where it has no other."""
+    """Each without the words that all have in common, or in full if it has no others."""
     common = set.intersection(*(set(label.split()) for label in labels)) if len(labels) > 1 else set()
     return {label: " ".join(word for word in label.split() if word not in common) or label for label in labels}
 

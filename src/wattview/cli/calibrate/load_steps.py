@@ -57,7 +57,7 @@ class LoadStep(NamedTuple):
 
 
 def steps_of(count: int, cpus: int, gpu: bool) -> list[LoadStep]:
-    """So many steps for a machine of so many CPUs."""
+    """``count`` steps for a machine of ``cpus`` CPUs."""
     on_gpu = [LoadStep(on_gpu=sessions) for sessions in GPU_SESSIONS] if gpu else []
     busy = max(3, count - 2 - len(on_gpu))
     rising = [_of_weight(cpus * (at + 1) / busy, PRESETS[at % len(PRESETS)]) for at in range(busy)]

@@ -16,7 +16,7 @@ _End = tuple[str, float | None]
 """A container may end more than once: its id, and when."""
 
 
-class LastWords:
+class EndedContainers:
     """``for_scraper`` filters a reading for one scraper, and remembers what it was shown."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from wattview import __version__
 from wattview.analysis.pricing.hourly import hourly_cost
 from wattview.config import Config
 from wattview.daemon.exporters import results_families
-from wattview.daemon.exporters.ended_containers import LastWords
+from wattview.daemon.exporters.ended_containers import EndedContainers
 from wattview.daemon.exporters.run_families import hourly_families, machine_families, price_families, run_families
 from wattview.daemon.machine_now import machine_now
 from wattview.exposition import Family, gauge, labels
@@ -48,7 +48,7 @@ class Shown(NamedTuple):
     results: Results
     health: Health
     runner: Runner
-    last_words: LastWords
+    ended_containers: EndedContainers
     wall: Wall
     grid: Callable[[], GridPrices] = GridPrices
 
@@ -134,7 +134,7 @@ async def _source(scrape: Scrape, source: Source) -> list[Family]:
             return view.families(await source.call(lambda probe: probe.read(*_collectors(scrape.query))))
         reading = await source.read(detailed=view.detailed)
         if scrape.key == "containers" and isinstance(reading, ContainersReading):
-            reading = scrape.shown.last_words.for_scraper(scrape.scraper, reading)
+            reading = scrape.shown.ended_containers.for_scraper(scrape.scraper, reading)
         return view.families(reading)
     except UnknownCollector as error:
         raise BadQuery(str(error)) from None

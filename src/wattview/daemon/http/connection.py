@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from wattview.daemon.http.request_head import path_of, problem
-from wattview.daemon.http.seldom import Seldom
+from wattview.daemon.http.throttled_log import ThrottledLog
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -66,7 +66,7 @@ def _settings() -> uvicorn.Config:
     return config
 
 
-said = Seldom("wattview.http")
+said = ThrottledLog("wattview.http")
 
 
 class Acceptor(Protocol):

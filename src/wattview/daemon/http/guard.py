@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.responses import PlainTextResponse, Response
 
-from wattview.daemon.http.seldom import Seldom
+from wattview.daemon.http.throttled_log import ThrottledLog
 from wattview.daemon.http.web_config import WebConfig, WebConfigFile
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ BCRYPT_BYTES = 72
 _NOBODY = "$2y$10$" + "." * 53
 """Hash for unknown users' passwords, so that they take as long as a known user's."""
 
-said = Seldom("wattview.http")
+said = ThrottledLog("wattview.http")
 
 
 class Admission(NamedTuple):

@@ -21,10 +21,10 @@ from msgspec import Struct
 
 from wattview import whole_file
 from wattview.config import ConfigError, seconds
-from wattview.daemon.http.seldom import Seldom
+from wattview.daemon.http.throttled_log import ThrottledLog
 from wattview.decoding import why_unreadable
 
-said = Seldom("wattview.web_config")
+said = ThrottledLog("wattview.web_config")
 
 HEADERS: dict[str, tuple[str, ...]] = {
     "Content-Security-Policy": (),

@@ -56,8 +56,8 @@ class BarAxis(NamedTuple):
 
 
 def interval_bar(value: Value, axis: BarAxis) -> str:
-    """From 0 to the value; what its interval takes away from the bar is grey, what it may add is a line. Exactly
-    as wide as the axis, with its ticks where nothing is drawn; these alone where the value is unknown.
+    """From 0 to the value; the part within its interval is grey below the value and a line above it. Exactly as wide as
+    the axis, with its ticks where nothing is drawn; these alone where the value is unknown.
 
     An interval that is narrower than three cells is not drawn: the ± beside the bar says it."""
     width = axis.width

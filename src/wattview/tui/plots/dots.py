@@ -47,7 +47,7 @@ def fill(values: list[float | None], top: float, canvas: Canvas) -> None:
 
 
 def line(values: list[float | None], top: float, canvas: Canvas, tone: str) -> None:
-    """A curve, over what is there."""
+    """A curve, drawn over the area."""
     rows = len(canvas.masks)
     before: int | None = None
     for x, value in enumerate(values):
@@ -125,7 +125,7 @@ def _heights(column: tuple[float | None, ...], top: float, dots: int) -> Heights
 
 
 def runs(masks: list[int], tones: list[str], cursor: int | None, grid: bool = False) -> list[tuple[str, str]]:
-    """Neighbours of one tone as one text; what is blank is a line where ``grid`` says so."""
+    """Adjacent cells of one tone as one text; with ``grid``, blank cells are a dotted line."""
     runs: list[tuple[str, str]] = []
     for x, (mask, tone) in enumerate(zip(masks, tones, strict=True)):
         if not mask and grid:

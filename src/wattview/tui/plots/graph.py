@@ -85,7 +85,7 @@ class Graph(Widget):
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """``whole``: the values are counts, and so are the ticks."""
+        """``whole``: values and ticks are whole numbers."""
         super().__init__(id=id, classes=classes)
         self.unit = unit
         self.whole = whole
@@ -224,7 +224,7 @@ class Graph(Widget):
             self.bottom, self.top = marks[0], marks[-1]
 
     def _marks(self, rows: int) -> dict[int, str]:
-        """The ticks of the scale, with the unit where there is room for it, by the row that they stand in."""
+        """The ticks of the scale by their row, with the unit if it fits."""
         low, top = self.bottom, self.top
         wanted = min(rows // 3, int(top - low)) if self.whole else rows // 3
         marks = labelled([tick for tick in ticks(low, top, max(1, wanted)) if tick <= top * (1 + 1e-9)])

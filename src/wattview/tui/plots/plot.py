@@ -64,8 +64,7 @@ class NamedSpan(NamedTuple):
 
 
 class Caption(NamedTuple):
-    """A text beside a point, where there is room for it. ``strong``: the one under the cursor, with lines to both
-    axes."""
+    """A text beside a point, if it fits. ``strong``: the one under the cursor, with lines to both axes."""
 
     x: float
     y: float
@@ -76,7 +75,7 @@ class Caption(NamedTuple):
 
 class Axis(NamedTuple):
     """``span`` are its ends, else they fit the data. ``times``: its values are Unix seconds, and its ticks times of
-    day; ``whole``: what it counts has no halves."""
+    day; ``whole``: its values are whole numbers."""
 
     title: str
     span: tuple[float, float] | None = None
@@ -85,8 +84,8 @@ class Axis(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """``band`` is (x, low, high) in the order of x; ``cursor`` a place on the x axis; ``zero``: axes that fit the data
-    begin at 0; ``empty`` is what is said where nothing is known."""
+    """``band`` is (x, low, high) in the order of x; ``cursor`` a place on the x axis; ``zero``: axes that fit the
+    data begin at 0; ``empty`` is the text if there are no data."""
 
     x: Axis
     y: Axis
@@ -177,7 +176,7 @@ def _legend(chart: Chart, width: int, most: int) -> Lines:
 
 
 def window_names(windows: Sequence[NamedSpan], column: Callable[[float], int], cells: int) -> str:
-    """``├─ baseline ─┤├─ x264 ─┤``: where each window begins and ends. ``column`` says where a value stands."""
+    """``├─ baseline ─┤├─ x264 ─┤``: where each window begins and ends. ``column`` gives the column of a value."""
     row = [" "] * cells
     for window in windows:
         left, right = max(0, column(window.start)), min(cells - 1, column(window.end))
@@ -234,7 +233,7 @@ class _Field:
 
     @staticmethod
     def _middle(span: tuple[float, float], cell: int, cells: int) -> float:
-        """What plotext puts into that cell of an axis: it places whole characters by another rule than dots."""
+        """The value that plotext draws in that cell of an axis: it rounds whole characters differently from dots."""
         return span[0] + (span[1] - span[0]) * cell / (cells - 1)
 
     # what is ours
@@ -319,8 +318,7 @@ class _Field:
 
 
 def _unbroken(trace: PlotLine, most: int) -> Iterator[tuple[Place, ...]]:
-    """The pieces between its gaps. Of so many points that they would fall on each other, the least and the largest of
-    each dot stay."""
+    """The pieces between its gaps. Where several points fall on one dot, the smallest and the largest are kept."""
     first = 0
     ends = [at for at, ((left, _), (right, _)) in enumerate(pairwise(trace.points), 1) if right - left > trace.gap]
     for end in (*ends, len(trace.points)):

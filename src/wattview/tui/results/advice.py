@@ -40,7 +40,7 @@ class AdviceAsked(NamedTuple):
 
 
 def asked(fields: dict[str, str]) -> tuple[AdviceAsked, str]:
-    """The target in the fields, and what is wrong with it ("" if nothing is)."""
+    """The target in the fields, and its error ("" if there is none)."""
     values: dict[str, float | None] = {}
     for name, (title, least, most) in FIELDS.items():
         text = fields.get(name, "").strip().replace(",", ".")

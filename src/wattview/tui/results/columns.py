@@ -132,7 +132,7 @@ def encoder_tones(rows: Sequence[ResultRow]) -> dict[str, str]:
 
 
 def bar_columns(name: str, rows: Sequence[ResultRow], currency: str) -> Columns:
-    """One figure as bars over one axis, which stands in the heading."""
+    """One figure as bars over one axis, which is in the heading."""
     quantity = QUANTITIES[name]
     unit = quantity.unit_in(currency)
     tones = encoder_tones(rows)

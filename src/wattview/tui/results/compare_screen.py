@@ -110,7 +110,7 @@ class Compare(View):
 
     @property
     def _room(self) -> int:
-        """How many columns fit beside the first."""
+        """The number of columns that fit beside the first."""
         return max(1, self._cells // (OTHER_CELLS + 1))
 
     @property

@@ -32,7 +32,7 @@ OUTSIDE = "Measure it (n), or extrapolate with Beyond (tab)."
 
 
 def wanted(fields: Mapping[str, str]) -> tuple[Question | None, str]:
-    """The question in the fields, or what is wrong with it."""
+    """The question in the fields, or its error."""
     try:
         streams = int(fields["streams"])
     except ValueError:

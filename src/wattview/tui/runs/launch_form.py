@@ -32,8 +32,8 @@ from wattview.tui.text import about, clock
 
 
 class Field(NamedTuple):
-    """One line of the form. ``whole``: it is of the run, and not of one scenario. ``sweeps``: it takes several values
-    with commas, each of which is measured. ``values`` complete what is typed."""
+    """One line of the form. ``whole``: it belongs to the run, not to one scenario. ``sweeps``: it takes several
+    values, separated by commas, and each is measured. ``values`` are the completions."""
 
     name: str
     label: str
@@ -167,7 +167,7 @@ def read(fields: Mapping[str, str], chosen: FieldChoice, lacking: Mapping[str, s
 
 
 def _combinations(values: Mapping[str, str], base: Scenario) -> tuple[list[Scenario], str]:
-    """One scenario for each combination of the values that are swept, and what is wrong with so many, or ""."""
+    """One scenario for each combination of the swept values, and an error if there are too many, else ""."""
     parts = {field.name: _parts(field, values[field.name]) for field in FIELDS if field.name in values}
     swept = [name for name, several in parts.items() if len(several) > 1]
     count = math.prod(len(parts[name]) for name in swept)
@@ -222,7 +222,7 @@ def _ladder(text: str) -> list[dict[str, str]] | None:
 
 
 def rate(text: str) -> str:
-    """A frame rate as a number; what is none stays as it is, and msgspec refuses it."""
+    """A frame rate as a number; other text is returned unchanged, and msgspec refuses it."""
     try:
         return str(written_rate(text))
     except ValueError:

@@ -121,14 +121,14 @@ class PartView(View):
     GONE: ClassVar[str] = "no longer there"
 
     def beside(self) -> Iterator[Widget]:
-        """What stands among the graphs."""
+        """The widgets beside the graphs."""
         yield from ()
 
     def below_facts(self) -> Iterator[Widget]:
         yield from ()
 
     def below(self) -> Iterator[Widget]:
-        """What stands below the graphs."""
+        """The widgets below the graphs."""
         yield from ()
 
     # the screen

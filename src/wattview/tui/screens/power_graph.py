@@ -53,8 +53,8 @@ def power_title(use: PowerUse | None, width: int) -> Content:
 
 
 def power_series(picture: Picture) -> list[Series]:
-    """The host's power as an area, and over it the attribution from when it is known. Attribution includes the GPUs
-    beside the host, so from there on the area is their sum."""
+    """The host's power as an area, with the attribution over it as soon as it is known. Attribution includes
+    discrete GPUs, so from then on the area is their sum."""
     trends = picture.trends
     use = picture.snapshot.power_use if picture.snapshot is not None else None
     if use is None or use.unattributed_watts is None or not trends["rest",]:

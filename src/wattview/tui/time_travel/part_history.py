@@ -17,7 +17,7 @@ LONGEST_FIT_SECONDS = 3600.0
 
 
 class PartHistory:
-    """``wants`` says whether the history should be asked again, ``load`` asks, ``points`` has what is known."""
+    """``wants`` says whether to query the history again, ``load`` queries it, ``points`` has the known values."""
 
     def __init__(self, kind: TrendKind, quantities: Sequence[TrendQuantity]) -> None:
         self._kind = kind
@@ -32,8 +32,8 @@ class PartHistory:
         self._span = None
 
     def wants(self, start: float, end: float, past: bool) -> bool:
-        """Of what is live: before the trend that goes on by itself has lost its oldest points. Of the past: when the
-        window has left what is here."""
+        """Live: before the trend buffer has lost its oldest points. In the past: once the window is outside the
+        loaded range."""
         if self._span is None:
             return True
         if not past:
@@ -52,7 +52,7 @@ class PartHistory:
             self._points[quantity] = found[0].points if found else []
 
     def oldest(self) -> list[float]:
-        """When what is known of each quantity begins."""
+        """The time of the first known value of each quantity."""
         return [points[0][0] for points in self._points.values() if points]
 
     def points(self, quantity: TrendQuantity, trend: Iterable[Point], moment: float) -> list[Point]:

@@ -33,7 +33,7 @@ class Pages(Widget):
             self.refresh()
 
     def beside(self, step: int) -> str:
-        """The page so many further, within the first and the last."""
+        """The title of the page ``step`` pages further, limited to the first and the last."""
         here = self.titles.index(self.current)
         return self.titles[max(0, min(len(self.titles) - 1, here + step))]
 

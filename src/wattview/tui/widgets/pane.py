@@ -15,7 +15,7 @@ Parts = list[str | tuple[str, str]]
 
 
 def listed(facts: Iterable[tuple[str, str]], width: int) -> Parts:
-    """A line for each fact, the names in so many cells."""
+    """A line for each fact, with names padded to a width."""
     return [part for name, value in facts for part in ((f"{name:<{width}}", "$muted"), f"{value}\n")]
 
 

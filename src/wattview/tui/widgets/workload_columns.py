@@ -183,7 +183,7 @@ def _encoder(row: StreamRow) -> str:
 
 
 def _encoder_in(row: StreamRow, width: int) -> str:
-    """The same, where there is little room without the kind of what it runs in."""
+    """The same; in little space without the kind of its workload."""
     text, one = _encoder(row), row.stream.encoder
     if len(text) <= width or one is None or not one.name:
         return text

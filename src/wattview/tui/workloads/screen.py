@@ -104,7 +104,7 @@ class WorkloadsScreen(View):
         self.show(self.dashboard.picture)
 
     def action_fold(self, folded: bool) -> None:
-        """Hides or shows what is in the branch under the cursor, or in the one that the row under it is in."""
+        """Folds or unfolds the branch under the cursor, or the branch that contains the row under the cursor."""
         row = self.table.row
         if not self.in_tree or not isinstance(row, WorkloadRow):
             return

@@ -49,7 +49,7 @@ class _Branch:
 
 
 def tree_rows(rows: Sequence[WorkloadRow], folded: Collection[str] = ()) -> list[WorkloadRow]:
-    """The rows with those of their branches, without what is in a folded one."""
+    """The rows and their branches, without the contents of folded branches."""
     root = _Branch("", "")
     for row in rows:
         branch = root

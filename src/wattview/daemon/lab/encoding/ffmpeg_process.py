@@ -63,7 +63,7 @@ class WatchedFfmpeg:
         status = self._process.returncode if self._process else None
         if self._process is not None:
             await children.heard(self._process)
-        words = await asyncio.to_thread(last_words, self.log)
+        words = await asyncio.to_thread(last_message, self.log)
         return FfmpegDied(f"{self.name}: FFmpeg exited ({_exit_text(status)}): {words}")
 
     async def stop(self, patience_seconds: float) -> None:
@@ -113,7 +113,7 @@ async def first_of(events: list[asyncio.Event], timeout_seconds: float) -> int |
     return next((index for index, event in enumerate(events) if event.is_set()), None)
 
 
-def last_words(log: Path) -> str:
+def last_message(log: Path) -> str:
     """The last lines of an FFmpeg's log, joined; the file has the rest. Blocks."""
     try:
         with log.open("rb") as file:

@@ -22,7 +22,7 @@ from msgspec import Struct
 from wattview.daemon import children
 from wattview.daemon.child_log import ChildLog
 from wattview.daemon.lab.encoding import ffmpeg_command
-from wattview.daemon.lab.encoding.ffmpeg_process import last_words
+from wattview.daemon.lab.encoding.ffmpeg_process import last_message
 from wattview.daemon.lab.encoding.film import PIXEL_FORMAT, SAME_COLOURS, TEN_BITS, Film
 from wattview.daemon.lab.encoding.renditions import picture_size
 from wattview.daemon.lab.judging.scores import PART, Quality, QualityFailed, read_scores
@@ -132,8 +132,8 @@ async def measure(
             tidying.cancel()
         await asyncio.gather(*(children.stop(process, patience_seconds=0.0) for process in started))
     if status != 0:
-        words = await asyncio.to_thread(last_words, reference_log)
-        words = f"{words} · {await asyncio.to_thread(last_words, compare_log)}"
+        words = await asyncio.to_thread(last_message, reference_log)
+        words = f"{words} · {await asyncio.to_thread(last_message, compare_log)}"
         raise QualityFailed(f"{tool.path} could not compare (exit status {status}): {words}")
     damage = _DAMAGE.search(await asyncio.to_thread(reference_log.read_text, "utf-8", "replace"))
     if damage is not None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wattview.analysis.windows.energy import percentile
-from wattview.daemon.lab.encoding.ffmpeg_process import last_words
+from wattview.daemon.lab.encoding.ffmpeg_process import last_message
 from wattview.daemon.lab.judging.tool import Tool
 from wattview.daemon.lab.judging.vmaf_models import model_name
 from wattview.decoding import UNREADABLE, why_unreadable
@@ -52,7 +52,7 @@ def read_scores(tool: Tool, folder: Path, stem: str) -> Quality:
     psnrs = _column(folder / f"{stem}-psnr.log", "psnr_avg")
     ssims = _column(folder / f"{stem}-ssim.log", "All")
     if not psnrs or len(psnrs) != len(ssims):
-        words = last_words(folder / f"{stem.removesuffix(PART)}-reference.log")
+        words = last_message(folder / f"{stem.removesuffix(PART)}-reference.log")
         raise QualityFailed(f"{len(psnrs)} frames were compared; the reference decoder said: {words}")
     scores = Quality(
         frames=len(psnrs), psnr_score=mean_psnr(psnrs), ssim_score=math.fsum(ssims) / len(ssims), tool=str(tool)

@@ -8,7 +8,7 @@ import time
 QUIET_SECONDS = 60.0
 
 
-class Seldom:
+class ThrottledLog:
     """Logs the first event of each kind, and then a count, at most once a minute."""
 
     def __init__(self, logger: str, quiet_seconds: float = QUIET_SECONDS) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tests.support.daemon import running_daemon
 from tests.support.docker_engine import Engine, docker_engine
-from wattview.daemon.exporters.ended_containers import LastWords
+from wattview.daemon.exporters.ended_containers import EndedContainers
 from wattview.model import Container, ContainersReading
 from wattview.model import Engine as EngineUse
 
@@ -24,12 +24,12 @@ def reading(*ended: tuple[str, float]) -> ContainersReading:
     return ContainersReading(time=1000.0, monotonic=100.0, engine=engine, ended=gone)
 
 
-def shown(words: LastWords, scraper: str, *ended: tuple[str, float]) -> list[str]:
+def shown(words: EndedContainers, scraper: str, *ended: tuple[str, float]) -> list[str]:
     return [container.name for container in words.for_scraper(scraper, reading(*ended)).ended]
 
 
 def test_each_scraper_is_shown_an_end_once() -> None:
-    words = LastWords()
+    words = EndedContainers()
     assert shown(words, "prometheus-a", ("web", 990.0)) == ["web"]
     assert shown(words, "prometheus-a", ("web", 990.0)) == []
     assert shown(words, "prometheus-b", ("web", 990.0)) == ["web"], "the other of a pair"
@@ -37,13 +37,13 @@ def test_each_scraper_is_shown_an_end_once() -> None:
 
 
 def test_a_container_that_ended_twice_is_reported_twice() -> None:
-    words = LastWords()
+    words = EndedContainers()
     assert shown(words, "prometheus", ("web", 990.0)) == ["web"]
     assert shown(words, "prometheus", ("web", 998.0)) == ["web"]
 
 
 def test_nothing_is_remembered_of_ends_that_are_long_past() -> None:
-    words = LastWords()
+    words = EndedContainers()
     shown(words, "prometheus", ("web", 990.0))
     shown(words, "prometheus")
     assert words._shown == {}
