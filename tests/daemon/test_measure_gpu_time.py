@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import ConfigFactory
 from tests.support.fake_nvml import NOT_SUPPORTED, FakeGpu, FakeNvml
 from tests.support.powercap import simulated_rapl
-from wattview.analysis.commands import per_execution
+from wattview.analysis.command_energy import per_execution
 from wattview.cli.measure import child
 from wattview.cli.measure.gpu_time import GpuUse, followed
 from wattview.cli.measure.measure import _has_gpus

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from wattview.analysis.commands import per_execution
+from wattview.analysis.command_energy import per_execution
 from wattview.analysis.efficiency import efficiency, work_of
 from wattview.analysis.pricing import cost, grid, tariff
 from wattview.analysis.qoe import qoe

@@ -14,7 +14,7 @@ from wattview.analysis.sweeps.rd_curves import compare_curves
 from wattview.model import Curve, CurveComparison, CurvePair, ScenarioResult
 from wattview.model.quantities import QUANTITIES
 from wattview.report import svg
-from wattview.report.view import Findings, PlotView, Sheet, SheetCell, SheetLine
+from wattview.report.template_data import Findings, PlotView, Sheet, SheetCell, SheetLine
 
 PICTURES = (
     ("bitrate_bps", "Quality and bitrate"),

@@ -20,8 +20,8 @@ from wattview.report.facts import estimate_text, facts
 from wattview.report.remarks import grouped_remarks
 from wattview.report.settings import front_picture, power_picture
 from wattview.report.sheets import sheets_of
+from wattview.report.template_data import MachineView, ReportView, RunView
 from wattview.report.verdict import answer
-from wattview.report.view import MachineView, ReportView, RunView
 from wattview.report.words import distinct, plain
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from wattview.analysis.sweeps.side_by_side import front_figure
 from wattview.model.power_sources import is_estimate
 from wattview.model.quantities import QUANTITIES
 from wattview.report import svg
-from wattview.report.view import PlotView
+from wattview.report.template_data import PlotView
 
 
 def power_picture(groups: Sequence[Repeats], short: Mapping[str, str]) -> Iterator[PlotView]:

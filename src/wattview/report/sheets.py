@@ -14,7 +14,7 @@ from wattview.analysis.sweeps.confidence import estimate
 from wattview.model import RunResult, ScenarioResult
 from wattview.model.power_sources import is_estimate
 from wattview.model.quantities import EFFICIENCY, EFFICIENCY_PRICES, PER_EXECUTION, QUANTITIES, Quantity
-from wattview.report.view import Sheet, SheetCell, SheetLine
+from wattview.report.template_data import Sheet, SheetCell, SheetLine
 
 ALWAYS = frozenset((
     "duration_seconds", "energy_joules", "power_mean_watts", "power_max_watts", "baseline_diff_power_watts",

@@ -10,7 +10,7 @@ from wattview.analysis.sweeps.comparison import Repeats
 from wattview.analysis.windows.energy import NoData
 from wattview.model import Advice, Choice, Estimate, ScenarioResult
 from wattview.model.quantities import QUANTITIES
-from wattview.report.view import Sheet, SheetCell, SheetLine, VerdictView
+from wattview.report.template_data import Sheet, SheetCell, SheetLine, VerdictView
 from wattview.report.words import mean_text
 
 DEFAULT_TARGET = AdviceTarget(vmaf_at_least=90.0)
