@@ -33,7 +33,7 @@ def encodable(text: str) -> str:
 
 
 def wire_json(value: Any) -> bytes:
-    """A value as JSON, whatever its texts hold: one name that is no text must not cost the whole answer."""
+    """A value as JSON, even if its texts are not valid Unicode: one such name must not lose the whole answer."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:

@@ -176,8 +176,8 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
 
 
 def with_daemon(config: Config, arguments: list[str], use: Callable[[Client, Config], Coroutine[Any, Any, T]]) -> T:
-    """Runs ``use`` with a client of the running daemon, or of one that is started for as long, and with the settings to
-    reach it.
+    """Runs ``use`` with a client of the running daemon, or of one that is started for the duration, and with the
+    settings to reach it.
 
     ``arguments``: see ``daemon_for``. Raises click.ClickException if there is no daemon, or it refuses a call.
     """

@@ -54,7 +54,7 @@ def checked(tree: dict[str, Any]) -> RunRequest:
 
 
 def read_suite(path: Path) -> RunRequest:
-    """Raises click.UsageError for what is no suite."""
+    """Raises click.UsageError for an invalid suite."""
     from wattview.daemon.lab.suite import load_suite
 
     try:

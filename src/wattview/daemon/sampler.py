@@ -66,8 +66,8 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 def until_tick(interval_seconds: float) -> float:
-    """How long to sleep until the next multiple of the interval: what is done periodically is done together, and wakes
-    the processor once."""
+    """Seconds until the next multiple of the interval: periodic work then runs together and wakes the processor
+    once."""
     return interval_seconds - time.monotonic() % interval_seconds
 
 

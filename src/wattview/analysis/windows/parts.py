@@ -30,8 +30,8 @@ WHAT_LABELS = ("kind", "engine", "namespace", "unit")
 def recorded_parts(
     workloads: Sequence[HistorySeries], streams: Sequence[HistorySeries], start: float, end: float
 ) -> list[RecordedPart]:
-    """Everything that used power in the window, the most energy first, what is unknown last. The energy of a stream
-    whose power included idle power for a part of the window is unknown."""
+    """Everything that used power in the window, sorted by energy, unknown last. The energy of a stream whose power
+    included idle power for a part of the window is unknown."""
     found = []
     ticks = sorted({time for series in workloads for time, _ in series.points})
     for series in workloads:

@@ -60,7 +60,7 @@ def moment_of(text: str, now: datetime) -> float:
 
 
 async def record(client: Client, asked: Recording, as_json: bool) -> bool:
-    """Records, prints what was used by whom. Ctrl-C ends a recording early and keeps it. True if all is well."""
+    """Records, and prints who used how much. Ctrl-C ends a recording early and keeps it. True if all is well."""
     run = await (_past(client, asked) if asked.window else _from_now(client, asked))
     if run.results_id is None:
         term.say(term.bad(f"run {run.id} {run.state}: {run.error or 'it left no results'}"), err=True)

@@ -278,7 +278,7 @@ class Attributor:
         self._accounts.enter(interval, idle, gpu_idle)
 
     def _tell_idle(self, idle: Idle | None) -> None:
-        """Logs when idle power becomes known, is found by another method, or is not known any more."""
+        """Logs when idle power becomes known, is found by another method, or becomes unknown again."""
         before = self._accounts.idle
         if idle is None:
             if before is not None:

@@ -242,7 +242,7 @@ def _by_their_cgroups(root: str, workload: Workload, lookup: WorkloadLookup) -> 
 
 
 def _rate(before: _Used | None, now: _Used | None) -> float | None:
-    """CPU seconds a second; None where it was not there before."""
+    """CPU seconds per second; None if the process is new."""
     if before is None or now is None or now.at <= before.at:
         return None
     return max(now.seconds - before.seconds, 0.0) / (now.at - before.at)

@@ -117,11 +117,11 @@ class Health:
         self._transport = httpx.ASGITransport(exporters)
 
     def note(self, exporter: str, families: Iterable[Family], seconds: float) -> None:
-        """An exporter has just answered another client, in so many seconds."""
+        """Records that an exporter has answered another client, and how long it took."""
         self._answers[exporter] = _Answered(time.monotonic(), content_of(families), seconds)
 
     def count(self, exporter: str, agent: str, address: str, size: int) -> None:
-        """An answer of so many bytes goes to the client that calls itself ``agent``."""
+        """Records the size of an answer and the client's user agent."""
         if agent != OWN_AGENT:
             before = self._scraped.get(exporter)
             scraper = f"{agent[:60]} at {address}" if agent else address

@@ -74,7 +74,7 @@ def duration_of(
 
 
 def _is_open(scenario: Scenario) -> bool:
-    """Whether its end is not known: a command's, and a recording's that lasts until somebody ends it."""
+    """Whether its end is unknown: a command, or a recording that lasts until it is ended."""
     return scenario.type == "command" or (scenario.type == "recording" and scenario.duration >= LONGEST_SECONDS)
 
 

@@ -94,7 +94,7 @@ class Destination(Struct, frozen=True):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not stand in a log, longest first: as written in the address, and decoded."""
+        """Texts that must not appear in a log, longest first: as written in the address, and decoded."""
         parts = urlsplit(self.url)
         query = [value for key, value in parse_qsl(parts.query) if key not in _PUBLIC]
         raw = [one.partition("=")[2] for one in parts.query.split("&") if one.partition("=")[0] not in _PUBLIC]

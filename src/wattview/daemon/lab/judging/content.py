@@ -41,7 +41,7 @@ async def content_of(
 
 
 def pixels_looked_at(scenario: Scenario) -> float:
-    """Of a test picture, and about so many of a film."""
+    """Exact for a test picture, approximate for a film."""
     return pixels(scenario.resolution) * scenario.fps * min(MOST_SECONDS, scenario.duration)
 
 
@@ -73,7 +73,7 @@ async def _measured(
 
 
 def _pictures(scenario: Scenario, film: Film | None) -> tuple[list[str], str]:
-    """The inputs and the filters of what is looked at."""
+    """The inputs and filters for the examined pictures."""
     seconds = min(MOST_SECONDS, scenario.duration)
     if film is not None:
         return _of_film(film, scenario.warmup, seconds)
