@@ -1,11 +1,10 @@
-"""Encoder arguments that a request may choose freely: which they are, and how they join those of WattView.
+"""Encoder arguments that a request may choose freely: how they are checked, and how they join those of WattView.
 
-Everything is listed by name, since an encoder's options include some that read or write files (x264's ``stats``, x265's
-``csv`` and ``analysis-save``, libaom's ``film-grain-table``), write FFmpeg's own (``flags +pass1``) or move the key
-frames on which viewers and copies depend. Anything else is refused, and no value can be a path or an address.
+An encoder's entry lists them by name, since its options include some that read or write files (x264's ``stats``,
+x265's ``csv`` and ``analysis-save``, libaom's ``film-grain-table``), write FFmpeg's own (``flags +pass1``) or move the
+key frames on which viewers and copies depend. Anything else is refused, and no value can be a path or an address.
 
-Pure functions. Options: ``ffmpeg -h encoder=NAME``; x264's ``x264_param_parse``; x265's "Command Line Options";
-SVT-AV1's Docs/Parameters.md; libaom's aomcx.h.
+Pure functions.
 """
 
 from __future__ import annotations
@@ -125,113 +124,3 @@ def _check_flags(value: str) -> None:
 
 def _names(own: Sequence[str]) -> set[str]:
     return {option[1:].partition(":")[0] for option in own[::2]}
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-COMMON = _words(
-    "bf refs qmin qmax qdiff qcomp qblur i_qfactor b_qfactor i_qoffset b_qoffset trellis me_range subq cmp coder slices"
-    " threads thread_type profile level flags compression_level"
-)
-"""Options of libavcodec that encoders share."""
-
-X264 = FreeArguments(
-    COMMON | _words(
-        "tune wpredp a53cc aq-mode aq-strength psy psy-rd rc-lookahead weightb weightp bluray-compat b-bias b-pyramid"
-        " mixed-refs 8x8dct fast-pskip aud mbtree deblock cplxblur partitions direct-pred slice-max-size me_method"
-        " motion-est b_strategy chromaoffset noise_reduction udu_sei crf_max"
-    ),
-    "x264-params",
-    _words(
-        "ref bframes b-adapt b-bias b-pyramid cabac deblock slices slice-max-size slice-max-mbs slice-min-mbs threads"
-        " lookahead-threads sliced-threads sync-lookahead rc-lookahead mbtree qcomp qpmin qpmax qpstep ipratio pbratio"
-        " chroma-qp-offset aq-mode aq-strength cplxblur qblur partitions direct weightb weightp me merange mvrange"
-        " subme psy psy-rd mixed-refs chroma-me 8x8dct trellis fast-pskip dct-decimate deadzone-inter deadzone-intra nr"
-        " aud pic-struct bluray-compat non-deterministic crf-max"
-    ),
-)  # fmt: skip
-
-X265 = FreeArguments(
-    COMMON | _words("tune udu_sei a53cc"),
-    "x265-params",
-    _words(
-        "ref bframes b-adapt bframe-bias b-pyramid b-intra rc-lookahead lookahead-slices lookahead-threads rd"
-        " rdoq-level psy-rd psy-rdoq rd-refine ctu min-cu-size max-tu-size tu-intra-depth tu-inter-depth limit-refs"
-        " limit-modes limit-tu rect amp early-skip rskip rskip-edge-threshold fast-intra tskip tskip-fast cu-lossless"
-        " sao limit-sao sao-non-deblock selective-sao signhide weightp weightb deblock me merange subme max-merge"
-        " temporal-mvp hme hme-search hme-range aq-mode aq-strength aq-motion hevc-aq qg-size cutree qcomp qpmin qpmax"
-        " qpstep ipratio pbratio cbqpoffs crqpoffs nr-intra nr-inter strong-intra-smoothing constrained-intra"
-        " frame-threads pools pmode pme wpp slices aud hrd repeat-headers info level-idc high-tier copy-pic"
-        " splitrd-skip dynamic-rd ssim-rd rc-grain master-display max-cll hdr10 hdr10-opt chromaloc crf-max crf-min"
-    ),
-)  # fmt: skip
-
-SVT_AV1 = FreeArguments(
-    COMMON | _words("la_depth tier tile_columns tile_rows hielevel"),
-    "svtav1-params",
-    _words(
-        "tune film-grain film-grain-denoise enable-overlays lookahead tile-rows tile-columns enable-cdef enable-dlf"
-        " enable-restoration enable-tf tf-strength enable-mfmv fast-decode lp pin hierarchical-levels pred-struct"
-        " enable-qm qm-min qm-max aq-mode enable-variance-boost variance-boost-strength variance-octile sharpness"
-        " undershoot-pct overshoot-pct recode-loop bias-pct min-qp max-qp screen-content-mode scm mastering-display"
-        " content-light startup-mg-size rtc ac-bias"
-    ),
-)
-
-_AOM = _words(
-    "aq-mode tile-columns tile-rows enable-cdef enable-global-motion enable-restoration enable-rect-partitions"
-    " enable-1to4-partitions enable-ab-partitions enable-angle-delta enable-cfl-intra enable-filter-intra"
-    " enable-intra-edge-filter enable-smooth-intra enable-paeth-intra enable-palette enable-flip-idtx enable-tx64"
-    " reduced-tx-type-set use-intra-dct-only use-inter-dct-only use-intra-default-tx-only enable-ref-frame-mvs"
-    " enable-obmc enable-dual-filter enable-diff-wtd-comp enable-dist-wtd-comp enable-onesided-comp"
-    " enable-interinter-wedge enable-interintra-wedge enable-masked-comp enable-interintra-comp"
-    " enable-smooth-interintra"
-)
-
-AOM = FreeArguments(
-    COMMON | _AOM | _words(
-        "tune tiles static-thresh denoise-noise-level denoise-block-size undershoot-pct overshoot-pct minsection-pct"
-        " maxsection-pct frame-parallel enable-intrabc enable-reduced-reference-set"
-    ),
-    "aom-params",
-    _AOM | _words(
-        "sharpness tune-content deltaq-mode max-reference-frames coeff-cost-upd-freq mode-cost-upd-freq"
-        " mv-cost-upd-freq cdf-update-mode enable-qm qm-min qm-max quant-b-adapt enable-chroma-deltaq enable-order-hint"
-        " enable-tpl-model denoise-noise-level"
-    ),
-)  # fmt: skip
-
-VPX = FreeArguments(
-    COMMON | _words(
-        "tune tune-content static-thresh noise-sensitivity undershoot-pct overshoot-pct max-intra-rate tile-columns"
-        " tile-rows frame-parallel aq-mode corpus-complexity enable-tpl sharpness min-gf-interval error-resilient"
-    )
-)  # fmt: skip
-
-NVENC = FreeArguments(
-    COMMON | _words(
-        "tune tier rc-lookahead surfaces gpu delay b_adapt spatial-aq spatial_aq temporal-aq temporal_aq zerolatency"
-        " nonref_p strict_gop aq-strength aud bluray-compat init_qpP init_qpB init_qpI qp_cb_offset qp_cr_offset"
-        " weighted_pred b_ref_mode a53cc dpb_size multipass ldkfs extra_sei udu_sei max_slice_size"
-        " constrained-encoding cbr_padding tf_level lookahead_level unidir_b split_encode_mode tile-rows tile-columns"
-    )
-)  # fmt: skip
-
-VAAPI = FreeArguments(
-    COMMON | _words(
-        "low_power b_depth async_depth max_frame_size blbrc quality aud sei tier tiles tile_groups loop_filter_level"
-        " loop_filter_sharpness"
-    )
-)  # fmt: skip
-
-QSV = FreeArguments(
-    COMMON | _words(
-        "async_depth low_power rdo max_frame_size max_frame_size_i max_frame_size_p max_slice_size bitrate_limit mbbrc"
-        " extbrc adaptive_b p_strategy b_strategy dblk_idc low_delay_brc max_qp_i min_qp_i max_qp_p min_qp_p max_qp_b"
-        " min_qp_b scenario cavlc pic_timing_sei single_sei_nal_unit max_dec_frame_buffering look_ahead"
-        " look_ahead_depth look_ahead_downsampling recovery_point_sei a53cc aud repeat_pps gpb tile_cols tile_rows"
-        " transform_skip tier"
-    )
-)  # fmt: skip
