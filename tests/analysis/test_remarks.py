@@ -11,7 +11,7 @@ from wattview.analysis.sweeps.comparison import repeats_of
 from wattview.analysis.windows.remarks import noise_floor, remarked, run_remarks, together
 from wattview.model import RunResult, ScenarioResult
 from wattview.model.runs import made_by
-from wattview.report.page import html_report
+from wattview.report.html_page import html_report
 
 
 def named(one: ScenarioResult, name: str, start: float, **changes: object) -> ScenarioResult:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from wattview.axis import ticks
 from wattview.model import Efficiency, RunResult, ScenarioRecord, ScenarioResult
 from wattview.report import svg
-from wattview.report.page import html_report
+from wattview.report.html_page import html_report
 
 HOSTILE = '<script>alert("1")</script> & "quotes" \' ✓'
 VOID = {"meta", "br"}

@@ -17,7 +17,7 @@ from wattview.analysis.results import compared_with_baseline
 from wattview.analysis.sweeps.advice import AdviceTarget
 from wattview.model import CommandRecord, PerExecution, RunResult, ScenarioRecord, ScenarioResult
 from wattview.report import svg
-from wattview.report.page import html_report
+from wattview.report.html_page import html_report
 from wattview.report.words import distinct, plain
 
 CELL, ROW = re.compile(r"<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL), re.compile(r"<tr[^>]*>(.*?)</tr>", re.DOTALL)

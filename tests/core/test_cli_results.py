@@ -512,7 +512,7 @@ def test_the_options_of_a_whole_run_overrule_a_suite(tmp_path: Path) -> None:
 
 def test_the_headline_says_the_figures_their_meaning_and_what_to_do_next(call: Call, state: Path) -> None:
     from wattview.cli.headline import headline
-    from wattview.cli.results.source import read_results
+    from wattview.cli.results.results_source import read_results
 
     write_runs(state, {
         A: [scenario("idle machine", 20.0, type="baseline"), scenario("quick", 50.0, vmaf_score=93.0)],

@@ -49,9 +49,9 @@ from wattview.probes.containers.cgroups import cgroup
 from wattview.probes.containers.cgroups.files import CgroupFiles
 from wattview.probes.containers.disks import Disks
 from wattview.probes.host import HostProbe
+from wattview.probes.power.energy_source import Moment
 from wattview.probes.power.estimate import EstimatedEnergy
 from wattview.probes.power.probe import PowerProbe
-from wattview.probes.power.source import Moment
 
 CPUS = 4
 IDLE_WATTS = 25.0

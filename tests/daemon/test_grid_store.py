@@ -19,9 +19,9 @@ from tests.support.meter_server import Asked, MeterServer, Told
 from wattview.analysis.pricing.grid import value_at
 from wattview.config import Config, GridSettings, load
 from wattview.daemon.doctor import examine_alone
-from wattview.daemon.grid import store as module
+from wattview.daemon.grid import grid_store as module
 from wattview.daemon.grid.cache import GridCache
-from wattview.daemon.grid.store import GridStore
+from wattview.daemon.grid.grid_store import GridStore
 from wattview.model import GridSpan
 from wattview.model.power.grid import grid_kind
 

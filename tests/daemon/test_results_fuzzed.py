@@ -25,8 +25,8 @@ from wattview.daemon import results_files
 from wattview.daemon.exporters.results_families import cost_families, qoe_families, results_families, runs_families
 from wattview.exposition import render
 from wattview.model import RunResult
-from wattview.report.page import html_report
-from wattview.report.tables import csv_text
+from wattview.report.html_page import html_report
+from wattview.report.result_rows import csv_text
 
 STAMP = "20250102_030405"
 KNOWN = evidence(

@@ -26,8 +26,8 @@ from wattview.daemon.attribution.attributor import Attributor
 from wattview.exposition import Family
 from wattview.model import ProbeStatus, Reading, Workload, WorkloadsReading
 from wattview.probes.host import HostProbe
+from wattview.probes.power.energy_source import Moment
 from wattview.probes.power.probe import PowerProbe
-from wattview.probes.power.source import Moment
 from wattview.probes.workloads.probe import WorkloadsProbe
 
 CPUS = 8

@@ -21,7 +21,7 @@ from wattview.model.power.grid import grid_kind
 from wattview.probes import SourceError, made
 from wattview.probes.grid.csv_file import CsvFile, rows_to_spans
 from wattview.probes.grid.entsoe import prices
-from wattview.probes.grid.source import MAX_SPANS
+from wattview.probes.grid.grid_source import MAX_SPANS
 
 START = datetime(2023, 11, 14, 10, 30, tzinfo=UTC).timestamp()
 HOUR, HALF = 3600.0, 1800.0

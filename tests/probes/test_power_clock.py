@@ -13,8 +13,8 @@ from tests.probes.test_power_truth import SHARP, RunningMachine, host_energy, up
 from tests.support.clock import EPOCH
 from tests.support.powercap import Constant, Curve, Sine, Spikes, machine
 from wattview.model import PowerReading
+from wattview.probes.power.energy_source import Measurement, Moment
 from wattview.probes.power.samples import Samples
-from wattview.probes.power.source import Measurement, Moment
 
 
 def ticked(running: RunningMachine, seconds: float) -> None:

@@ -17,10 +17,10 @@ from tests.support.powercap import Constant, PowercapTree, Square, machine
 from wattview.config import ConfigError
 from wattview.model import PowerReading
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+from wattview.probes.power.energy_source import PowerIntegral
 from wattview.probes.power.estimate import ANY_FAMILY, FAMILIES, EstimatedEnergy, cpu_family
 from wattview.probes.power.hwmon import PROCESSOR_METERS, HwmonMeters
 from wattview.probes.power.probe import PowerProbe
-from wattview.probes.power.source import PowerIntegral
 
 
 class Board:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wattview.probes.power.source import Moment
+from wattview.probes.power.energy_source import Moment
 
 EPOCH = 1_700_000_000.0
 BOOT = 5_000.0

@@ -233,7 +233,7 @@ for _command in (calibrate, capacity, gate, measure, record, results, run):
 def _recorded_run(address: Address, word: str) -> str:
     """The id of the run to replay. Raises click.UsageError if there is none."""
     from wattview.cli.attach import ask_address
-    from wattview.cli.results.source import UnknownRun, id_of
+    from wattview.cli.results.results_source import UnknownRun, id_of
 
     try:
         return id_of(word, ask_address(address, lambda client: client.result_ids()))

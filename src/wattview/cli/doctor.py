@@ -46,7 +46,7 @@ async def _find_meters(network: str) -> list[Finding]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from wattview.probes.meters.discovery import find_meters, hosts_of
+    from wattview.probes.meters.meter_search import find_meters, hosts_of
 
     try:
         hosts, _ = hosts_of(network)

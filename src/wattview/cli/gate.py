@@ -14,7 +14,7 @@ from wattview.analysis.results import is_baseline
 from wattview.analysis.sweeps.gate import gate
 from wattview.analysis.sweeps.gate_bounds import BoundError, parse_bound
 from wattview.cli import terminal as term
-from wattview.cli.results.source import ResultsSource, named_runs, source_of
+from wattview.cli.results.results_source import ResultsSource, named_runs, source_of
 from wattview.config import Config
 from wattview.decoding import Explained
 from wattview.foreign_text import one_line

@@ -19,7 +19,7 @@ from wattview.daemon.children import ProgramMissing, find_program
 from wattview.daemon.exporters.check import ExporterTarget, check_all
 from wattview.daemon.exporters.endpoints import targets
 from wattview.daemon.exporters.health import Health
-from wattview.daemon.grid.store import GridStore
+from wattview.daemon.grid.grid_store import GridStore
 from wattview.daemon.history.protocol import History, HistoryError
 from wattview.daemon.http.addresses import listen_problem
 from wattview.daemon.lab.encoding.capabilities import Capabilities

@@ -33,7 +33,7 @@ from wattview.daemon.exporters.ended_containers import EndedContainers
 from wattview.daemon.exporters.endpoints import Endpoints, enabled, exporter_url
 from wattview.daemon.exporters.health import Health
 from wattview.daemon.exporters.scrape import Shown
-from wattview.daemon.grid.store import GridStore
+from wattview.daemon.grid.grid_store import GridStore
 from wattview.daemon.history.backend import open_history
 from wattview.daemon.history.recorder import Recorder
 from wattview.daemon.history.replay import Past

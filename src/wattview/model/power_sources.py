@@ -1,7 +1,7 @@
 """The list of all power sources. To add one, add its module and one entry here.
 
-The module has ``make(settings)``, which returns its ``EnergySource`` (``probes/power/source.py``). Everything else
-about a source, for the dashboard, the doctor and the analyses, is in its entry.
+The module has ``make(settings)``, which returns its ``EnergySource`` (``probes/power/energy_source.py``). Everything
+else about a source, for the dashboard, the doctor and the analyses, is in its entry.
 """
 
 from __future__ import annotations

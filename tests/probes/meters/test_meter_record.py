@@ -10,7 +10,7 @@ from tests.support.clock import FakeClock
 from tests.support.wall_meters import PlayedMeter, busy_machine, energy
 from wattview.probes import SourceBroken
 from wattview.probes.meters.answer import MeterAnswer, Outlet, together
-from wattview.probes.meters.record import MeterRecord
+from wattview.probes.meters.meter_record import MeterRecord
 
 HOUR = 3600.0
 

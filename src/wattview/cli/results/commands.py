@@ -56,7 +56,7 @@ def list_results(options: Options, as_json: bool) -> None:
       wattview results list --json
     """
     from wattview.cli.results.listing import print_list
-    from wattview.cli.results.source import read_results
+    from wattview.cli.results.results_source import read_results
 
     term.say_found(asyncio.run(read_results(options.config())), as_json, print_list)
 
@@ -74,8 +74,8 @@ def show_result(options: Options, id: str | None, as_json: bool) -> None:
     Example:
       wattview results show 20261124_101500
     """
+    from wattview.cli.results.results_source import read_result
     from wattview.cli.results.show import print_result
-    from wattview.cli.results.source import read_result
 
     term.say_found(asyncio.run(read_result(options.config(), id)), as_json, print_result)
 
@@ -118,7 +118,7 @@ def compare_results(options: Options, a: str, b: str, as_json: bool) -> None:
       wattview results compare 20261124_101500 20261124_111500
     """
     from wattview.cli.results.compare import print_comparison
-    from wattview.cli.results.source import read_results
+    from wattview.cli.results.results_source import read_results
 
     first, second = asyncio.run(read_results(options.config(), (a, b)))
     print_comparison(first, second, as_json)
@@ -161,7 +161,7 @@ def advise_results(
     """
     from wattview.analysis.sweeps.advice import WORDS, AdviceTarget
     from wattview.cli.results.advise import print_advice
-    from wattview.cli.results.source import read_results
+    from wattview.cli.results.results_source import read_results
 
     target = AdviceTarget(**{f"{name}_at_least": value for name, value in wanted.items()}, most=at_most)
     if wrong := target.wrong():
@@ -212,7 +212,7 @@ def curves_of_results(
       wattview results curves --first libx264 --second libx265
     """
     from wattview.cli.results.curves import print_curves
-    from wattview.cli.results.source import read_results
+    from wattview.cli.results.results_source import read_results
 
     runs = asyncio.run(read_results(options.config(), ids))
     sys.exit(0 if print_curves(runs, first, second, quality, machine, as_json) else 1)
@@ -270,7 +270,7 @@ def predict_from_results(
       wattview results predict --streams 3 --resolution 1280x720 --fps 30 --bitrate 2500k
     """  # fmt: skip
     from wattview.cli.results.predict import print_prediction
-    from wattview.cli.results.source import read_results
+    from wattview.cli.results.results_source import read_results
     from wattview.model import Question
     from wattview.model.sweeps import DEFAULT_RESOLUTION
 

@@ -8,10 +8,10 @@ import click
 
 from wattview.analysis.sweeps.advice import AdviceTarget
 from wattview.cli import terminal as term
-from wattview.cli.results.source import named_runs, source_of
+from wattview.cli.results.results_source import named_runs, source_of
 from wattview.config import Config
 from wattview.model import RunResult
-from wattview.report.tables import csv_text, rows_of
+from wattview.report.result_rows import csv_text, rows_of
 
 
 async def export(config: Config, ids: Sequence[str], kind: str, target: AdviceTarget | None = None) -> bytes:
@@ -20,7 +20,7 @@ async def export(config: Config, ids: Sequence[str], kind: str, target: AdviceTa
         runs = await named_runs(source, config, ids)
         if kind == "html":
             from wattview.daemon.history.power_curves import power_curves
-            from wattview.report.page import html_report
+            from wattview.report.html_page import html_report
 
             return html_report(runs, await power_curves(config, source.samples, runs), target).encode()
     if kind == "json":

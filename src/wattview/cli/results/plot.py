@@ -15,7 +15,7 @@ from wattview.analysis.sweeps.rd_curves import compare_curves
 from wattview.analysis.sweeps.side_by_side import measurements
 from wattview.analysis.windows.energy import NoData, Points
 from wattview.cli import terminal as term
-from wattview.cli.results.source import UnknownRun, named_runs, source_of
+from wattview.cli.results.results_source import UnknownRun, named_runs, source_of
 from wattview.config import Config
 from wattview.model import RunResult
 from wattview.model.quantities import QUANTITIES

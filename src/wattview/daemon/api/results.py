@@ -33,8 +33,8 @@ from wattview.model import (
     SideBySide,
 )
 from wattview.model.sweeps import DEFAULT_FPS, DEFAULT_RESOLUTION
-from wattview.report.page import html_report
-from wattview.report.tables import csv_text
+from wattview.report.html_page import html_report
+from wattview.report.result_rows import csv_text
 
 MAX_RUNS = 1000
 MAX_STREAMS = 100_000

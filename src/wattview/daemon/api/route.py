@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wattview.daemon.attribution.workload_processes import ProcessWatch
     from wattview.daemon.events import EventLog
     from wattview.daemon.exporters.health import Health
-    from wattview.daemon.grid.store import GridStore
+    from wattview.daemon.grid.grid_store import GridStore
     from wattview.daemon.history.protocol import History
     from wattview.daemon.history.replay import Past
     from wattview.daemon.lab.runner import Runner

@@ -17,7 +17,7 @@ from wattview import whole_file
 from wattview.config import Config, GridSettings
 from wattview.model import GridPrices, GridQuantity, GridSeries, GridSpan
 from wattview.model.power.grid import grid_kind
-from wattview.probes.grid.source import Spans, is_span
+from wattview.probes.grid.grid_source import Spans, is_span
 
 log = logging.getLogger("wattview.grid")
 

@@ -16,7 +16,7 @@ from wattview import whole_file
 from wattview.config import Config, GridSettings
 from wattview.model import GridQuantity, GridSpan
 from wattview.probes import SourceAbsent, SourceBroken
-from wattview.probes.grid.source import MAX_BYTES, MAX_SPANS, Spans, plausible, unix
+from wattview.probes.grid.grid_source import MAX_BYTES, MAX_SPANS, Spans, plausible, unix
 
 COLUMNS: dict[str, GridQuantity] = {"carbon_g_per_kwh": "carbon", "price_per_kwh": "price"}
 HOUR = 3600.0

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from wattview.fetch import Fetched
 from wattview.model import GridSpan
-from wattview.probes.grid.source import OnlineSource, Spans, plausible, unix
+from wattview.probes.grid.grid_source import OnlineSource, Spans, plausible, unix
 
 HOUR = 3600.0
 

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 from wattview.config import GridSettings
 from wattview.model import GridSpan
 from wattview.probes import SourceBroken, SourceRefused
-from wattview.probes.grid.source import OnlineSource, Spans, iso, plausible, unix
+from wattview.probes.grid.grid_source import OnlineSource, Spans, iso, plausible, unix
 
 ZONES = {
     "AT": "10YAT-APG------L", "BE": "10YBE----------2", "CH": "10YCH-SWISSGRIDZ", "CZ": "10YCZ-CEPS-----N",

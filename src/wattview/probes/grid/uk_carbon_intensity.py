@@ -12,7 +12,7 @@ import asyncio
 from msgspec import Struct
 
 from wattview.model import GridSpan
-from wattview.probes.grid.source import OnlineSource, Spans, iso, plausible, unix
+from wattview.probes.grid.grid_source import OnlineSource, Spans, iso, plausible, unix
 
 MOST_SECONDS = 13 * 86400.0
 """One question reaches over at most 14 days."""

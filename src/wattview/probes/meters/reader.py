@@ -14,8 +14,8 @@ from wattview.model import MeterReading
 from wattview.model.power.meters import MeterKind, meter_kind
 from wattview.probes import SourceBroken, SourceError, made
 from wattview.probes.meters.answer import WallMeter
-from wattview.probes.meters.record import MeterRecord
-from wattview.probes.power.source import Moment, moment
+from wattview.probes.meters.meter_record import MeterRecord
+from wattview.probes.power.energy_source import Moment, moment
 
 log = logging.getLogger("wattview.meters")
 

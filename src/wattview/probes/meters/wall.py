@@ -13,7 +13,7 @@ from wattview.model import MeterReading, WallPower, WallReading
 from wattview.model.source import total
 from wattview.probes import SourceBroken
 from wattview.probes.meters.reader import MeterReader
-from wattview.probes.power.source import Moment, moment
+from wattview.probes.power.energy_source import Moment, moment
 
 CLOSE_SECONDS = 1.0
 FIRST_SECONDS = 8.0

@@ -19,7 +19,7 @@ from wattview.model import PowerSource
 from wattview.probes import SourceAbsent, SourceBroken
 from wattview.probes.kernel_files import text_of
 from wattview.probes.plausible import BATTERY_WATTS, implausible
-from wattview.probes.power.source import Measurement, Moment, PowerIntegral
+from wattview.probes.power.energy_source import Measurement, Moment, PowerIntegral
 
 MICRO = 1e-6
 

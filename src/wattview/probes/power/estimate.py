@@ -19,7 +19,7 @@ from wattview.config import Config
 from wattview.model import PowerSource
 from wattview.probes import SourceAbsent, SourceBroken
 from wattview.probes.kernel_files import KernelFile
-from wattview.probes.power.source import Measurement, Moment
+from wattview.probes.power.energy_source import Measurement, Moment
 from wattview.probes.procfs import cpu_count, cpu_total
 
 

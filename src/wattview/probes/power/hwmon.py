@@ -20,8 +20,8 @@ from wattview.model import PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.kernel_files import KernelFile, text_of
 from wattview.probes.plausible import HOST_WATTS, implausible
+from wattview.probes.power.energy_source import Counter, Measurement, Moment, PowerIntegral, SourceStill
 from wattview.probes.power.powercap_zone import growth
-from wattview.probes.power.source import Counter, Measurement, Moment, PowerIntegral, SourceStill
 from wattview.probes.power.update_interval import UpdateInterval
 
 LISTING_SECONDS = 10.0

@@ -17,7 +17,7 @@ from wattview.model import PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.kernel_files import KernelFile, text_of
 from wattview.probes.plausible import HOST_WATTS, implausible
-from wattview.probes.power.source import Measurement, Moment, PowerIntegral
+from wattview.probes.power.energy_source import Measurement, Moment, PowerIntegral
 
 WHOLES: tuple[frozenset[str], ...] = (
     frozenset({"VDD_IN"}),

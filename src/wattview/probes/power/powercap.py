@@ -30,8 +30,8 @@ from pathlib import Path
 from wattview.config import Config
 from wattview.model import Fault, PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
+from wattview.probes.power.energy_source import Counter, Glance, Measurement, Moment, SourceStill, ZoneEnergy
 from wattview.probes.power.powercap_zone import Kind, PowercapZone, text_or_none
-from wattview.probes.power.source import Counter, Glance, Measurement, Moment, SourceStill, ZoneEnergy
 
 LISTING_SECONDS = 60.0
 """How often the tree is scanned for new zones (a socket put online, a module loaded)."""

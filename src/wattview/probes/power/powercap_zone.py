@@ -10,7 +10,7 @@ from typing import Literal
 
 from wattview.probes.kernel_files import KernelFile
 from wattview.probes.plausible import ZONE_WATTS
-from wattview.probes.power.source import Moment, slept
+from wattview.probes.power.energy_source import Moment, slept
 from wattview.probes.power.update_interval import UpdateInterval
 
 MAX_ZONE_WATTS = ZONE_WATTS.most

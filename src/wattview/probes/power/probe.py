@@ -20,8 +20,7 @@ from wattview.exposition import Family, families_of, labels, rows
 from wattview.model import Fault, PowerReading, TrailPoint, Zone
 from wattview.model.power_sources import HOST_SOURCES
 from wattview.probes import SourceAbsent, SourceError
-from wattview.probes.power.samples import Samples, watts_between
-from wattview.probes.power.source import (
+from wattview.probes.power.energy_source import (
     EnergySource,
     Glance,
     GlancedSource,
@@ -32,6 +31,7 @@ from wattview.probes.power.source import (
     moment,
     slept,
 )
+from wattview.probes.power.samples import Samples, watts_between
 from wattview.probes.power.update_interval import QUICK_SECONDS
 
 MAX_WINDOW_SECONDS = 60.0

@@ -20,7 +20,7 @@ from wattview.config import Config
 from wattview.model import PowerSource
 from wattview.probes import SourceAbsent, SourceBroken, SourceRefused
 from wattview.probes.plausible import HOST_WATTS, implausible
-from wattview.probes.power.source import Measurement, Moment, PowerIntegral
+from wattview.probes.power.energy_source import Measurement, Moment, PowerIntegral
 
 COMMAND = b"pmic_read_adc"
 GET_GENCMD_RESULT = 0x00030080

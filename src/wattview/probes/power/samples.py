@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from wattview.model import TrailPoint
-from wattview.probes.power.source import Measurement, Moment, slept
+from wattview.probes.power.energy_source import Measurement, Moment, slept
 
 WINDOW_SECONDS = 1.0
 """Power is the mean over this long, or over one sampling or update interval if that is longer."""

@@ -13,7 +13,7 @@ from wattview.daemon.grid.cache import GridCache
 from wattview.model import Finding, GridPrices
 from wattview.model.power.grid import grid_kind
 from wattview.probes import SourceBroken, SourceError, made
-from wattview.probes.grid.source import GridSource
+from wattview.probes.grid.grid_source import GridSource
 
 log = logging.getLogger("wattview.grid")
 

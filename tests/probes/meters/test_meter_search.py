@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from tests.support import meter_answers as real
 from tests.support.meter_server import MeterServer, Told, served
 from wattview.cli import main
-from wattview.probes.meters import discovery
-from wattview.probes.meters.discovery import find_meters, hosts_of
+from wattview.probes.meters import meter_search
+from wattview.probes.meters.meter_search import find_meters, hosts_of
 
 REDFISH = {"@odata.id": "/redfish/v1/", "RedfishVersion": "1.18.0", "Product": "iDRAC9", "Id": "RootService"}
 
@@ -51,7 +51,7 @@ async def test_other_web_servers_are_not_mistaken_for_meters() -> None:
 async def test_a_network_where_nobody_answers_takes_no_longer_than_its_time_outs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(discovery, "SECONDS", 0.3)
+    monkeypatch.setattr(meter_search, "SECONDS", 0.3)
     with MeterServer(served({})) as server:
         server.silent.set()
         began = time.monotonic()

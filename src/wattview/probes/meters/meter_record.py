@@ -15,7 +15,7 @@ from wattview.model import Fault
 from wattview.probes import SourceError
 from wattview.probes.meters.answer import MeterAnswer
 from wattview.probes.plausible import METER_WATTS, implausible
-from wattview.probes.power.source import Moment, slept
+from wattview.probes.power.energy_source import Moment, slept
 
 STALE_REFRESHES = 10
 STALE_SECONDS = 60.0
