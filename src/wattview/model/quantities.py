@@ -76,6 +76,10 @@ class Quantity(Struct, frozen=True, kw_only=True):
         """Converts from the API's unit to ``unit``."""
         return value * self.scale
 
+    def text(self, value: float) -> str:
+        """``61.23 W``, of a figure that is no price."""
+        return f"{self.scaled(value):.{self.decimals}f} {self.unit}"
+
     def shows(self, value: float) -> bool:
         """Whether it is more than 0 in its decimals: a percentage of less says nothing."""
         return bool(float(f"{self.scaled(value):.{self.decimals}f}"))
@@ -235,6 +239,8 @@ _CATALOGUE = (
 
 QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _CATALOGUE}
 """By the API's name, in the order of a results sheet."""
+
+ENERGY, POWER = QUANTITIES["energy_joules"], QUANTITIES["power_mean_watts"]
 
 OF_RESULTS = tuple(quantity for quantity in _CATALOGUE if quantity.path)
 """Figures of a scenario's result: those that are averaged over repeats and compared between settings."""

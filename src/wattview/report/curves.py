@@ -12,7 +12,7 @@ from wattview.analysis.sweeps.fit import formula
 from wattview.analysis.sweeps.prediction import fits_of
 from wattview.analysis.sweeps.rd_curves import compare_curves
 from wattview.model import Curve, CurveComparison, CurvePair, ScenarioResult
-from wattview.model.quantities import QUANTITIES
+from wattview.model.quantities import POWER, QUANTITIES
 from wattview.report import svg
 from wattview.report.template_data import Findings, PlotView, Sheet, SheetCell, SheetLine
 
@@ -46,7 +46,10 @@ def _points(curve: Curve, price: str) -> list[tuple[float, float]]:
 def curve_findings(scenarios: Sequence[ScenarioResult]) -> Iterator[Findings]:
     """Figures from the curves and the loads of one machine."""
     yield from _differences(compare_curves(scenarios))
-    fits = [f"{of}: {formula(fit)} (± {fit.error_watts:.2f} W, {fit.settings} loads)" for of, fit in fits_of(scenarios)]
+    fits = [
+        f"{of}: {formula(fit)} (± {POWER.text(fit.error_watts)}, {fit.settings} loads)"
+        for of, fit in fits_of(scenarios)
+    ]
     if fits:
         yield Findings(
             "Power by load",

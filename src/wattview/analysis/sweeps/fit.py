@@ -17,6 +17,7 @@ from wattview.analysis.sweeps.loads import IDLE
 from wattview.analysis.wall.least_squares import Singular, dot, inverted
 from wattview.analysis.windows.energy import NoData
 from wattview.model import Load, MeasuredLoad, PowerFit
+from wattview.model.quantities import POWER
 
 LOAD_TERMS: tuple[tuple[str, ...], ...] = ((), ("streams",), ("megapixels",), ("streams", "megapixels"))
 """The candidate models, simplest first. Constant power is one of them; if it fits best, there is no prediction."""
@@ -74,14 +75,15 @@ def _coefficients(fit: PowerFit) -> list[float]:
 
 def formula(fit: PowerFit) -> str:
     """The fit as text: ``20.00 W + 3.000 W × streams + 0.1000 W × megapixels a second``."""
-    terms = [f"{fit.base_watts:.2f} W"]
+    unit = POWER.unit
+    terms = [POWER.text(fit.base_watts)]
     if "streams" in fit.terms:
-        terms.append(f"{fit.watts_per_stream:.3f} W × streams")
+        terms.append(f"{fit.watts_per_stream:.3f} {unit} × streams")
     if "megapixels" in fit.terms:
         joules = f"{fit.joules_per_megapixel:.4f}"
         content = [f" + {joule:.5f} × {CONTENT[name].symbol}" for name, joule in fit.content_joules.items()]
         terms.append(f"({joules}{''.join(content)})" if content else joules)
-        terms[-1] += " W × megapixels a second"
+        terms[-1] += f" {unit} × megapixels a second"
     return " + ".join(terms).replace("+ -", "− ")
 
 

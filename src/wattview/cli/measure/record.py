@@ -17,6 +17,7 @@ from wattview.cli.results.show import print_result
 from wattview.cli.run import follow
 from wattview.client import Client, ClientError
 from wattview.model import RecordingRequest, Run, RunRequest, RunResult
+from wattview.model.quantities import ENERGY, POWER
 from wattview.model.scenarios import LONGEST_SECONDS, window
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII)
@@ -112,7 +113,9 @@ def _print_parts(result: RunResult, asked: Recording) -> None:
     rows = [
         [
             part.name, part.kind, part.what, term.figure(part.energy_joules),
-            term.figure(None if part.energy_joules is None or not seconds else part.energy_joules / seconds, 2),
+            term.figure(
+                None if part.energy_joules is None or not seconds else part.energy_joules / seconds, POWER.decimals
+            ),
             _share(part.energy_joules, one.energy_joules),
         ]
         for part in shown
@@ -127,7 +130,9 @@ def _print_parts(result: RunResult, asked: Recording) -> None:
         term.say(term.bad(f"no {kind} {name} used power in this window"))
 
 
-HEADER: Sequence[str] = ("NAME", "KIND", "WHAT", "J", "MEAN W", "% OF MACHINE")
+HEADER: Sequence[str] = (
+    "NAME", "KIND", "WHAT", ENERGY.unit, POWER.title.upper(), "% OF MACHINE",
+)  # fmt: skip
 
 
 def _share(joules: float | None, whole: float | None) -> str:

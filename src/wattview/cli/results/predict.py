@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from wattview.analysis.sweeps.prediction import predict
 from wattview.cli import terminal as term
 from wattview.model import PowerPrediction, Question, RunResult
+from wattview.model.quantities import POWER
 
 
 def print_prediction(runs: Iterable[RunResult], question: Question, as_json: bool) -> None:
@@ -22,7 +23,7 @@ def _text(found: PowerPrediction, question: Question) -> str:
     ])  # fmt: skip
     mark = "EXTRAPOLATED: " if found.extrapolated else ""
     said = [
-        term.strong(f"{mark}{asked} {found.of}: {found.watts:.2f} W ±{found.error_watts:.2f} W"),
+        term.strong(f"{mark}{asked} {found.of}: {POWER.text(found.watts)} ±{POWER.text(found.error_watts)}"),
         term.wrap(f"power of the host ({found.power_source}) = {found.formula}"),
         term.wrap(
             f"from {found.fit.settings} different loads in {found.scenarios} scenarios"

@@ -15,7 +15,7 @@ from textual.widgets import Input, Label, Select
 
 from wattview.client import CallRefused, Client, ClientError
 from wattview.model import Load, MeasuredLoad, PowerPrediction, Question, Setting
-from wattview.model.quantities import QUANTITIES
+from wattview.model.quantities import POWER
 from wattview.tui.plots.panel import Plot
 from wattview.tui.plots.plot import SERIES, Axis, Caption, Chart, PlotLine
 from wattview.tui.results.question import NARROWER, PATIENCE_SECONDS, QuestionPage, refused
@@ -62,10 +62,20 @@ COLUMNS: tuple[Column[MeasuredLoad], ...] = (
     Column("Streams", 14, lambda row: _streams(row), lambda row: row.load.streams, left=True),
     Column("Megapixel/s", 12, lambda row: number(row.load.megapixels), lambda row: row.load.megapixels),
     Column("Bit/pixel", 9, lambda row: number(row.load.bits_per_pixel, 3), lambda row: row.load.bits_per_pixel, rank=2),
-    Column("Measured W", 12, lambda row: number(row.watts, 2), lambda row: row.watts),
+    Column(f"Measured {POWER.unit}", 12, lambda row: number(row.watts, POWER.decimals), lambda row: row.watts),
     Column("Times", 6, lambda row: str(row.repeats), lambda row: row.repeats, rank=1),
-    Column("Unseen W", 12, lambda row: number(row.left_out_watts, 2), lambda row: row.left_out_watts),
-    Column("Misses by W", 12, lambda row: signed(_miss(row), 2), lambda row: abs(_miss(row) or 0.0)),
+    Column(
+        f"Unseen {POWER.unit}",
+        12,
+        lambda row: number(row.left_out_watts, POWER.decimals),
+        lambda row: row.left_out_watts,
+    ),
+    Column(
+        f"Misses by {POWER.unit}",
+        12,
+        lambda row: signed(_miss(row), POWER.decimals),
+        lambda row: abs(_miss(row) or 0.0),
+    ),
 )
 
 
@@ -181,7 +191,7 @@ class Predict(QuestionPage):
         if found.extrapolated:
             parts.append(("EXTRAPOLATED  ", "bold $text-warning"))
         return [
-            *parts, (f"{found.watts:.2f} W ±{found.error_watts:.2f} W", "bold $primary"),
+            *parts, (f"{POWER.text(found.watts)} ±{POWER.text(found.error_watts)}", "bold $primary"),
             (f"  {asked} {found.of}", "bold"), f"\nPower of the host ({found.power_source}) = {found.formula}",
             *((f"\n! {remark}", "$text-warning") for remark in found.remarks),
             (f"\n± is the leave-one-out error: how far the fit misses {found.fit.settings} loads, each left out in"
@@ -229,10 +239,12 @@ def fit_chart(found: PowerPrediction, here: MeasuredLoad | None, answered: bool)
     labels = []
     if answered:
         traces.append(PlotLine([(asked, found.watts)], "marked", "asked for", "■", joined=False))
-        labels.append(Caption(asked, found.watts, f"{found.watts:.2f} W ±{found.error_watts:.2f} W", "marked"))
+        labels.append(
+            Caption(asked, found.watts, f"{POWER.text(found.watts)} ±{POWER.text(found.error_watts)}", "marked")
+        )
     if here is not None:
         labels.append(Caption(across(here.load), here.watts, here.words, strong=True))
-    watts = Axis(QUANTITIES["power_mean_watts"].unit)
+    watts = Axis(POWER.unit)
     return Chart(
         Axis("megapixels a second") if by_pixels else Axis("streams", whole=True), watts, traces, labels=labels,
         band=[(x, y - fit.error_watts, y + fit.error_watts) for x, y in ends], empty="no load",
@@ -247,5 +259,6 @@ def load_words(row: MeasuredLoad | None) -> Parts:
     what = "Idle, no stream" if not row.load.streams else row.words
     unseen = "\nthere is no fit without it"
     if row.left_out_watts is not None:
-        unseen = f"\nwithout it the fit predicts {row.left_out_watts:.2f} W: it misses by {signed(_miss(row), 2)} W"
-    return [(what, "bold $primary"), f"\nmeasured {times}: {row.watts:.2f} W", unseen]
+        missed = f"{signed(_miss(row), POWER.decimals)} {POWER.unit}"
+        unseen = f"\nwithout it the fit predicts {POWER.text(row.left_out_watts)}: it misses by {missed}"
+    return [(what, "bold $primary"), f"\nmeasured {times}: {POWER.text(row.watts)}", unseen]
