@@ -111,9 +111,12 @@ async def test_a_source_film_is_probed_once_until_it_changes(tmp_path: Path, mon
     film = make_clip(tmp_path / "film.mp4", size="64x48", seconds=0.4)
     capabilities = Capabilities()
     looked = await capabilities.film(FFMPEG, film)
-    first = await content_of(capabilities, FFMPEG, SCENE, looked)
-    again = await content_of(capabilities, FFMPEG, replace(SCENE, name="y", resolution="320x180", fps=50), looked)
+    measured: list[str] = []
+    first = await content_of(capabilities, FFMPEG, SCENE, looked, lambda: measured.append("first"))
+    other = replace(SCENE, name="y", resolution="320x180", fps=50)
+    again = await content_of(capabilities, FFMPEG, other, looked, lambda: measured.append("again"))
     assert first == again
+    assert measured == ["first"]
     assert await content_of_file(capabilities, FFMPEG, looked) == first
     assert len(asked) == 1
     stat = film.stat()

@@ -35,8 +35,8 @@ READ_AT_ONCE = 50
 to be read."""
 
 LEFT_OVER_SECONDS = 5.0
-"""How long after its last process a cgroup that is still there is no workload any more: an engine that was killed, or
-its machine's crash, leaves such behind."""
+"""A cgroup that has had no process for this long is not a workload: engines that are killed leave such cgroups
+behind."""
 
 
 class CgroupTree:
@@ -85,8 +85,8 @@ class CgroupTree:
         return self._fault
 
     def read(self) -> list[WorkloadCgroup]:
-        """Every workload with its current counters, descendants first, without those that are left over. The caller
-        holds the lock."""
+        """Every workload with its current counters, descendants first, without left-over cgroups. The caller holds
+        the lock."""
         now = time.monotonic()
         if now - self._walked > (RESYNC_SECONDS if self._fault is None else BLIND_SECONDS):
             self._resync()

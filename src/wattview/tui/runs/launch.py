@@ -143,7 +143,8 @@ class Launch(ModalScreen[Run | None]):
         self._fill(self.presets[int(event.option.id or 0)])
 
     def _fill(self, preset: ScenarioPreset, typed: Collection[str] = ()) -> None:
-        """Sets the fields to the preset's values, but for those in ``typed``: its values came after they were."""
+        """Sets the fields to the preset's values, except those in ``typed``, which were edited before the presets
+        came."""
         self.broken = preset.error
         if preset.error:
             for field in self.query(Input):

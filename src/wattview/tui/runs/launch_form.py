@@ -75,7 +75,7 @@ WHOLE = tuple(field.name for field in FIELDS if field.whole)
 DEFAULT_BASELINE_SECONDS = 20.0
 
 NARROW = 0.05
-"""A range of this part of the whole is one time."""
+"""A range narrower than this share of the time is shown as one time."""
 
 
 class Form(NamedTuple):
@@ -270,12 +270,12 @@ def preview(request: RunRequest, plan: RunPlan | None, now: float) -> str:
 
 def _time(plan: RunPlan, now: float) -> str:
     """How long it takes and when it ends, as far as that is known."""
-    if plan.least_seconds is not None and plan.most_seconds is None:
-        return f"at least {about(plan.least_seconds)}, until {clock(now + plan.least_seconds)[:5]} or later"
-    spread = (plan.most_seconds or 0.0) - (plan.least_seconds or 0.0)
-    if spread <= NARROW * plan.seconds:
+    least, most = plan.least_seconds, plan.most_seconds
+    if least is None or (most is not None and most - least <= NARROW * plan.seconds):
         return f"about {about(plan.seconds)}, until {clock(now + plan.seconds)[:5]}"
-    ends = [plan.least_seconds or 0.0, plan.most_seconds or 0.0]
+    if most is None:
+        return f"at least {about(least)}, until {clock(now + least)[:5]} or later"
+    ends = (least, most)
     times = dict.fromkeys(clock(now + end)[:5] for end in ends)
     return f"{' to '.join(map(about, ends))}, as the last runs did, until {' to '.join(times)}"
 

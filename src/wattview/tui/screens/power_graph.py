@@ -25,11 +25,13 @@ HISTORY_STEP_SECONDS = 5.0
 
 
 class PowerGraph(Graph):
+    """The graph, whose title is its legend."""
+
     def __init__(self, id: str = "machine-power") -> None:
         super().__init__("W", least=10.0, id=id, classes="box")
 
     def draw(self, picture: Picture) -> None:
-        """Only if it is seen."""
+        """Draws it if it is visible."""
         if not self.display:
             return
         snapshot = picture.snapshot

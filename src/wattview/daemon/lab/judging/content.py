@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 
 from wattview.analysis.efficiency import pixels
 from wattview.daemon import children
@@ -30,14 +31,16 @@ _TI = re.compile(r"^lavfi\.siti\.ti=([0-9]+\.[0-9]+)$", re.MULTILINE)
 
 
 async def content_of(
-    capabilities: Capabilities, program: str, scenario: Scenario, film: Film | None
-) -> ContentComplexity | str:
-    """Of a scenario's source, or why it is unknown. Measured once for each version of the file.
+    capabilities: Capabilities, program: str, scenario: Scenario, film: Film | None,
+    on_measure: Callable[[], None] = lambda: None,
+) -> ContentComplexity | str:  # fmt: skip
+    """Of a scenario's source, or why it is unknown. Measured once for each version of the file;
+    ``on_measure`` is called when it is.
 
     A film is taken at its own size and frame rate: as a whole up to ``MOST_SECONDS``, else what the measured window
     begins with. A test picture has the scenario's.
     """
-    return await _measured(capabilities, program, *_pictures(scenario, film), film)
+    return await _measured(capabilities, program, *_pictures(scenario, film), film, on_measure)
 
 
 def pixels_looked_at(scenario: Scenario) -> float:
@@ -51,9 +54,11 @@ async def content_of_file(capabilities: Capabilities, program: str, film: Film) 
 
 
 async def _measured(
-    capabilities: Capabilities, program: str, source: list[str], filters: str, film: Film | None
-) -> ContentComplexity | str:
+    capabilities: Capabilities, program: str, source: list[str], filters: str, film: Film | None,
+    on_measure: Callable[[], None] = lambda: None,
+) -> ContentComplexity | str:  # fmt: skip
     async def ask(path: str) -> ContentComplexity | str:
+        on_measure()
         command = [
             path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", *source, "-filter_complex",
             f"{filters}format={PIXEL_FORMAT},siti,metadata=mode=print:file=-[v0]", "-map", "[v0]", "-fps_mode",

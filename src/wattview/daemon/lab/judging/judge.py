@@ -22,9 +22,6 @@ from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.scenario_record import Score, with_content, with_scores
 from wattview.model import ContentComplexity, ScenarioRecord
 
-KNOWN_SECONDS = 0.1
-"""What is known already of a source is said in less."""
-
 
 class Judge:
     """The judge of one run. Per-frame scores are kept in ``folder``."""
@@ -68,8 +65,8 @@ class Judge:
         ``advance`` is called with the progress, from 0 to 1."""
         began = time.monotonic()
         notes = list(record.notes or [])
-        content = await self._content(group)
-        looked = time.monotonic() - began > KNOWN_SECONDS
+        looked_at: list[float] = []
+        content = await self._content(group, lambda: looked_at.append(pixels_looked_at(group.scenario)))
         if isinstance(content, str):
             notes.append(f"SI and TI were not measured: {content}")
         else:
@@ -97,17 +94,16 @@ class Judge:
         except OSError as error:
             notes.append(f"quality was not measured: {os_error_text(error)}")
         compared = pixels(group.scenario.resolution) * sum(score.quality.frames for score in scores.values())
-        looked_at = pixels_looked_at(group.scenario) if looked and compared else 0.0
-        speed = (compared + looked_at) / (time.monotonic() - began)
+        speed = (compared + sum(looked_at)) / (time.monotonic() - began) if compared else 0.0
         record = with_scores(record, streams_of(group.scenario), scores)
         return replace(record, judged_pixels_per_second=round(speed) or None, notes=notes or None)
 
-    async def _content(self, group: EncoderGroup) -> ContentComplexity | str:
+    async def _content(self, group: EncoderGroup, on_measure: Callable[[], None]) -> ContentComplexity | str:
         """The source's, by the FFmpeg that encodes, else by the one that compares."""
         found: ContentComplexity | str = "there is no FFmpeg"
         for program in (self._settings.ffmpeg, *([self._tool.path] if self._tool else [])):
             try:
-                found = await content_of(self._capabilities, program, group.scenario, group.film)
+                found = await content_of(self._capabilities, program, group.scenario, group.film, on_measure)
             except OSError as error:
                 found = os_error_text(error)
             if not isinstance(found, str):
