@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -196,6 +197,47 @@ async def test_a_dashboard_is_as_large_as_a_screen_can_be_and_no_larger(web: Web
         assert json.loads(message.data) == ["pong", "still here"]
         resident = int(re.findall(r"VmRSS:\s+(\d+)", _kernel_file(dashboard, "status"))[0])
         assert resident < 300_000
+
+
+async def test_a_page_cannot_enlarge_a_dashboard_by_typing_a_terminal_s_report_of_its_size(web: WebProcess) -> None:
+    """The report is the one of in-band resize notifications: CSI 48 ; rows ; columns ; pixels ; pixels t."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{web.origin}/ws", headers=web.cookie | {"Origin": web.origin}, max_msg_size=0) as visit,
+    ):
+        await asyncio.wait_for(visit.receive(), 20)
+        await visit.send_json(["stdin", "\x1b[48;5000;5000;5000;5000t"])
+        async with asyncio.timeout(20):
+            while (drawn := (await visit.receive()).data).count(b"\n") < 100:
+                pass
+    rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode()).split("\n")
+    assert (len(rows), {len(row) for row in rows}) == (300, {600})
+
+
+async def test_a_page_that_is_closed_while_it_is_drawn_leaves_no_traceback(tmp_path: Path) -> None:
+    with (tmp_path / "stderr").open("wb") as output:
+        web = WebProcess("--url", "http://127.0.0.1:9", stderr=output)
+    sockets = []
+
+    def small(address: aiohttp.AddrInfoType) -> socket.socket:
+        sockets.append(one := socket.socket(*address[:3]))
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed by a reset
+        return one
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=small)) as session:
+        visit = await session.ws_connect(
+            f"{web.origin}/ws?width=600&height=300", headers={"Origin": web.origin, **web.cookie}
+        )
+        await visit.receive()  # the dashboard runs; nothing more is read
+        for screen in "1357" * 8:
+            await visit.send_json(["stdin", screen])
+            await asyncio.sleep(0.3)
+    await asyncio.sleep(1)
+    web.process.terminate()
+    said, _ = await asyncio.to_thread(web.process.communicate, timeout=30)
+    assert said.splitlines()[1:] == []  # after the line that says where the dashboard is
+    assert (tmp_path / "stderr").read_text() == ""
 
 
 async def test_a_malformed_message_ends_its_own_visit_with_one_line(tmp_path: Path) -> None:

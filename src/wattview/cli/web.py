@@ -28,6 +28,7 @@ from textual_serve.server import Server
 from wattview.cli import terminal as term
 from wattview.daemon.children import child_command
 from wattview.daemon.http.listener import bind_tcp
+from wattview.tui import web_size
 
 HOST = "127.0.0.1"
 KEY_BYTES = 24
@@ -48,9 +49,6 @@ const looking = setInterval(() => {
 }, 100)
 </script>"""
 """Keys go to the dashboard from the start, and not only after a click."""
-
-MAX_COLUMNS, MAX_ROWS = 600, 300
-"""Limits of what a browser may ask the dashboard to draw: more than the largest screen in the smallest font."""
 
 MAX_VISITS = 10
 """Each is a process."""
@@ -97,7 +95,8 @@ class WebDashboard(Server):
             raise web.HTTPServiceUnavailable(text=f"{MAX_VISITS} dashboards are open; close one\n")
         visit = asyncio.current_task()
         assert visit is not None
-        size = {name: _bounded(request.query.get(name), most) for name, most in _SIZE.items()}
+        asked = request.query.get
+        size = {"width": web_size.columns(asked("width")), "height": web_size.rows(asked("height"))}
         request = request.clone(rel_url=request.rel_url.update_query(size))
         self._visits.add(visit)
         try:
@@ -109,11 +108,13 @@ class WebDashboard(Server):
         resize = app_service.set_terminal_size
 
         async def bounded(width: object, height: object) -> None:
-            await resize(_bounded(width, MAX_COLUMNS), _bounded(height, MAX_ROWS))
+            await resize(web_size.columns(width), web_size.rows(height))
 
         app_service.set_terminal_size = bounded  # type: ignore[method-assign]
         app_service.send_bytes = _taken_in_time(app_service, app_service.send_bytes)  # type: ignore
         app_service.send_meta = _taken_in_time(app_service, app_service.send_meta)  # type: ignore
+        app_service.remote_write_bytes = _until_closed(app_service.remote_write_bytes)
+        app_service.remote_write_str = _until_closed(app_service.remote_write_str)
         try:
             await super()._process_messages(websocket, app_service)
         except Exception as error:  # textual-serve takes a message for what it should be, and does not check it
@@ -166,17 +167,6 @@ class WebDashboard(Server):
         return answer
 
 
-_SIZE = {"width": MAX_COLUMNS, "height": MAX_ROWS}
-
-
-def _bounded(size: object, most: int) -> int:
-    """A number of columns or rows that a browser gave, from 1 to ``most``."""
-    try:
-        return max(1, min(most, int(str(size))))
-    except ValueError:
-        return min(80, most)
-
-
 Send = Callable[[Any], Coroutine[Any, Any, bool]]
 
 
@@ -192,6 +182,19 @@ def _taken_in_time(dashboard: AppService, send: Send) -> Send:
             return False
 
     return sent
+
+
+def _until_closed(write: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    """``write`` to a page that may be closed while it reads: of aiohttp's two errors for that, textual-serve knows
+    ``ConnectionResetError``, and logs the other with its traceback."""
+
+    async def written(data: Any) -> None:
+        try:
+            await write(data)
+        except ConnectionError as error:
+            raise ConnectionResetError(*error.args) from None
+
+    return written
 
 
 def _kill(dashboard: AppService) -> None:

@@ -27,7 +27,7 @@ from textual.worker import WorkerFailed, get_current_worker
 from wattview.config import Tui
 from wattview.foreign_text import clean
 from wattview.gc_tuning import begin, tidy
-from wattview.tui import themes
+from wattview.tui import themes, web_size
 from wattview.tui.ascii import AsciiFilter, needs_ascii
 from wattview.tui.notice import Notice
 from wattview.tui.plots.plot import series_rules
@@ -107,6 +107,9 @@ class BaseApp(App[str]):
     async def on_event(self, event: events.Event) -> None:
         """Keys take effect one after the other. Textual gives a key to what is in focus when it arrives, so that a
         letter typed at once after ``/`` was a key of the table and not a part of the filter."""
+        if isinstance(event, events.Resize) and self.is_web:  # a page can also type a terminal's report of its size
+            width, height = event.size
+            event = events.Resize.from_dimensions((web_size.columns(width), web_size.rows(height)), None)
         if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded and self.screen_stack:
             self._typed.append(event)
             if len(self._typed) == 1:
