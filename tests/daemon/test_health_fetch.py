@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
+import tracemalloc
 from collections.abc import Iterator
 
 import httpx
@@ -63,3 +64,20 @@ async def test_another_program_on_the_port_is_judged_in_a_bounded_time(
         assert time.monotonic() - began < 4
     assert (found.healthy, found.reachable) == (False, reachable)
     assert said in found.reason
+
+
+def test_a_large_answer_is_judged_in_little_memory() -> None:
+    """Of 20 containers: 70 families of 200 samples each. The text itself is 2.5 MB."""
+    labels = ",".join(f'label_{number}="{"v" * 20}"' for number in range(5))
+    body = "".join(
+        f"# HELP family_{family} Help.\n# TYPE family_{family} gauge\n"
+        + "".join(f'family_{family}{{id="{sample}",{labels}}} 1\n' for sample in range(200))
+        for family in range(70)
+    ).encode()
+    check.content_of_text(b"first 1\n")  # what the parser itself takes
+    tracemalloc.start()
+    found = check.content_of_text(body)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.families, found.samples) == (70, 14_000)
+    assert peak < len(body)

@@ -6,6 +6,7 @@ Used by the daemon (port 9600, the dashboard, the doctor) and by ``wattview chec
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -82,16 +83,19 @@ def content_of(families: Iterable[Family]) -> Content:
 
 
 def content_of_text(body: bytes) -> Content:
-    """Of an answer from the network. Raises ValueError if the text is malformed."""
-    from prometheus_client.parser import text_string_to_metric_families
+    """Of an answer from the network. Raises ValueError if the text is malformed.
 
-    if max(map(len, body.split(b"\n"))) > MAX_LINE_BYTES:
+    It is read by the line: the text of 20 containers has 14,000 lines, and took six times its size when read whole.
+    """
+    from prometheus_client.parser import text_fd_to_metric_families
+
+    if max(map(len, io.BytesIO(body)), default=0) > MAX_LINE_BYTES:
         raise ValueError(f"a line of more than {MAX_LINE_BYTES // 1024} KiB")
     families = samples = 0
     data = False
     metrics: set[str] = set()
     failing: set[str] = set()
-    for family in text_string_to_metric_families(body.decode("utf-8")):
+    for family in text_fd_to_metric_families(io.TextIOWrapper(io.BytesIO(body), "utf-8", newline="\n")):
         families += 1
         samples += len(family.samples)
         data = data or (bool(family.samples) and not family.name.startswith(ABOUT_ITSELF))
