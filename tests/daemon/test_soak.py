@@ -1,4 +1,4 @@
-"""Daemon and dashboards stay as they are on a machine whose figures all move: the soak, in two minutes."""
+"""Daemon and dashboards stay as they are on a machine whose figures all move: an hour's soak, in three minutes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from tests.support.soak import MAY_RISE, Sample, Soaked, soak
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(360)
 def test_daemon_and_dashboards_stay_flat(tmp_path: Path) -> None:
-    """Twenty times as fast as real: 33 minutes of ticks, scrapes and visits, of which the first ten warm up.
+    """Twenty times as fast as real: an hour of ticks, scrapes and visits, of which the first ten minutes warm up.
 
-    16 MB are left to caches that have a size and are not full by then. The leaks that there were took 1.8 MB a minute.
+    8 MB are left to caches that have a size and are not full by then. The leaks that there were took 1.8 MB a minute.
     """
-    for one in soak(tmp_path, seconds=100, speed=20, web=True):
-        assert len(one.samples) >= 10
+    for one in soak(tmp_path, seconds=180, speed=20, web=True):
+        assert len(one.samples) >= 30
         rises = {figure: one.rise(figure) for figure in MAY_RISE}
-        assert rises["resident_megabytes"] < 16.0, rises
+        assert rises["resident_megabytes"] < 8.0, one.row()
         assert [line for line in one.risen() if "resident" not in line] == []
 
 
