@@ -24,7 +24,7 @@ from wattview.tui.widgets.pane import Pane, Parts, entitle
 
 RANGE = Binding.Group("Range", compact=True)
 EVENTS = 40
-EVENT_STYLES = {"info": "$muted", "warning": "$text-warning", "error": "$text-error"}
+_EVENT_STYLES = {"info": "$muted", "warning": "$text-warning", "error": "$text-error"}
 
 
 class DetailGraph(NamedTuple):
@@ -220,11 +220,12 @@ class Details(PartView):
     ]
 
 
-def event_parts(lines: Sequence[LogLine]) -> Parts:
-    """The newest of these events, newest first."""
+def event_parts(lines: Sequence[LogLine], most: int = EVENTS, *, about: bool = False) -> Parts:
+    """The newest of these events, newest first; with ``about``, each after the name of what it is about."""
     parts: Parts = []
-    for line in lines[: -EVENTS - 1 : -1]:
-        parts += [f"{moment(line.time)}  ", (f"{line.event.text}\n", EVENT_STYLES[line.event.level])]
+    for line in lines[: -most - 1 : -1]:
+        text = f"{line.event.about}: {line.event.text}" if about else line.event.text
+        parts += [f"{moment(line.time)}  ", (f"{text}\n", _EVENT_STYLES[line.event.level])]
     return parts or [("none since the daemon's log began", "$muted")]
 
 

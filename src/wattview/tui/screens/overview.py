@@ -8,10 +8,9 @@ from typing import Any
 from textual.containers import Container, Horizontal
 from textual.widget import Widget
 
-from wattview.tui.screens.details import EVENT_STYLES
+from wattview.tui.screens.details import event_parts
 from wattview.tui.screens.power_graph import PowerGraph
 from wattview.tui.screens.scenarios import run_parts
-from wattview.tui.text import moment
 from wattview.tui.view import Picture, View, why_empty
 from wattview.tui.widgets import workload_columns
 from wattview.tui.widgets.health import HealthPane
@@ -158,9 +157,4 @@ class OverviewScreen(View):
     def _events(self, picture: Picture) -> Parts:
         snapshot = picture.snapshot
         until = snapshot.time if snapshot is not None and picture.playback is not None else float("inf")
-        newest = [line for line in self.dashboard.events if line.event.time <= until][: -EVENTS - 1 : -1]
-        parts: Parts = []
-        for line in newest:
-            about = f"{line.event.about}: "
-            parts += [f"{moment(line.time)}  ", (f"{about}{line.event.text}\n", EVENT_STYLES[line.event.level])]
-        return parts or [("none yet", "$muted")]
+        return event_parts([line for line in self.dashboard.events if line.event.time <= until], EVENTS, about=True)

@@ -49,7 +49,8 @@ def power_title(use: PowerUse | None, width: int) -> Content:
     for index, (name, watts) in enumerate(parts_of(use)):
         if watts is None:
             continue
-        said = f" {name} {number(watts, 1)}  " if wide else f"{SHORT_NAMES.get(name, name)} {number(watts, 0)} "
+        short = f"{SHORT_NAMES.get(name, name)} {number(watts, 1 if watts < 10 else 0)} "
+        said = f" {name} {number(watts, 1)}  " if wide else short
         parts += [(PATTERNS[index] * (2 if wide else 1), LAYER_STYLES[index]), said]
     return Content.assemble(*parts, "W")
 
