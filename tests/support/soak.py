@@ -10,8 +10,9 @@ median slope between any two of them (Theil and Sen's), times its length. Exit s
 
 ``--speed`` does more in the same time: snapshots, scrapes, ticks, containers, the hand and collections of garbage
 come so many times as often (every second, 15 s, 5 s, 2 s, a minute and two at speed 1), and the retention, the warm-up
-and the time between samples are so many times as short. Snapshots come at most ten a second, which is what the API
-gives. A moment of the machine's own counters cannot be sped up, nor what glibc and Python do by time.
+and the time between samples are so many times as short. 24 hours at speed 40 take 36 minutes. Snapshots come at most
+ten a second, which is what the API gives. A moment of the machine's own counters cannot be sped up, nor what glibc and
+Python do by time.
 """
 
 from __future__ import annotations
@@ -278,8 +279,8 @@ def scraped(daemon: DaemonProcess, every: float) -> Iterator[Rounds]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--hours", type=float, default=1.0, help="how long it takes")
-    options.add_argument("--speed", type=float, default=1.0)
+    options.add_argument("--hours", type=float, default=1.0, help="how long it takes by its own clock")
+    options.add_argument("--speed", type=float, default=1.0, help="of that clock")
     options.add_argument("--web", action="store_true", help="a dashboard in a browser beside the one in a terminal")
     options.add_argument("--out", type=Path, help="where the samples are written, one line each")
     chosen = options.parse_args(arguments)
@@ -291,7 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(line, file=out, flush=True)
 
         told("\t".join(["process", *(field.name for field in fields(Sample))]))
-        found = soak(Path(directory), 3600 * chosen.hours, chosen.speed, told, web=chosen.web)
+        found = soak(Path(directory), 3600 * chosen.hours / chosen.speed, chosen.speed, told, web=chosen.web)
     revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     scrapes = found[0].samples[-1].scrapes
     print(
