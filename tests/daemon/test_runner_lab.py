@@ -16,12 +16,15 @@ from tests.conftest import ConfigFactory
 from tests.support import films
 from tests.support.bench import SHORT, Bench
 from tests.support.ffmpeg import own_ffmpegs, rtmp_server, until, vmaf_ffmpeg
+from wattview.daemon.lab import execution
 from wattview.daemon.lab.encoding.capabilities import Capabilities
 from wattview.daemon.lab.judging import quality
 from wattview.daemon.lab.runner import RunBusy
-from wattview.daemon.lab.window_trail import Meters, WindowReadings
+from wattview.daemon.lab.window_trail import Meters, WindowReadings, WindowTrail
 from wattview.model import Rendition, RunRequest, Scenario, TrailPoint
 from wattview.model.run_request import WrongField
+from wattview.model.scenarios import window
+from wattview.probes.power.energy_source import Moment, moment
 
 pytestmark = pytest.mark.slow
 
@@ -239,14 +242,12 @@ async def test_a_machine_that_never_settles_is_measured_all_the_same_and_noted(m
 
 
 async def test_the_samples_of_a_window_are_kept_at_full_rate(make_config: ConfigFactory) -> None:
-    import time
-
-    async def trail() -> list[TrailPoint]:
-        now = int(time.time() * 10)
+    async def trail(epoch: float) -> list[TrailPoint]:
+        now = int((epoch + moment().boottime) * 10)
         return [TrailPoint((now - back) / 10, (now - back) * 2.0, (now - back) * 2.0) for back in range(11, -1, -1)]
 
-    async def sample() -> float:
-        return time.time()
+    async def sample() -> Moment:
+        return moment()
 
     async def readings() -> WindowReadings:
         return WindowReadings([], "rapl")
@@ -438,3 +439,26 @@ async def test_films_of_ten_bits_fifty_frames_and_fields_run_as_what_they_are(
         assert record.vmaf_score > 50
         (encoder,) = record.encoders or []
         assert encoder.frames == pytest.approx(fps * record.duration, rel=0.2)
+
+
+async def test_of_a_recording_in_which_the_clock_was_set_the_workloads_are_unknown(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The history's times are by the clock, and so would be of other moments."""
+    monkeypatch.setattr(WindowTrail, "clock_set", -3.0)
+    run = await bench.run(window("all", "recording", 0.3))
+    (record,) = run.finished
+    assert record.parts is None
+    assert record.notes == [
+        "the clock was set by -3.0 s in the window, whose times are by the clock before",
+        "the energy of workloads and streams is unknown: the clock was set",
+    ]
+
+
+async def test_a_run_lasts_as_long_as_it_did_however_the_clock_is_set(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter([Moment(5000.0, 5.0, 50.0), Moment(10.0, 20.0, 65.0)])
+    monkeypatch.setattr(execution, "moment", lambda: next(moments))
+    run = await bench.run(IDLE)
+    assert (run.started, run.ended) == (5000.0, 5015.0)

@@ -33,6 +33,7 @@ from wattview.daemon.lab.window_trail import (
     read_window,
 )
 from wattview.model import Rendition, Run, Scenario, ScenarioRecord, TrailPoint, VideoEncoder
+from wattview.probes.power.energy_source import Moment
 
 LADDER = Scenario(
     name="l",
@@ -418,11 +419,16 @@ class Recent:
         self.memory: list[TrailPoint] = []
         self.meters = Meters(self.trail, self.sample, self.readings)
 
-    async def trail(self) -> list[TrailPoint]:
+    async def trail(self, epoch: float) -> list[TrailPoint]:
+        assert epoch == 0.0
         return self.memory[-12:]
 
-    async def sample(self) -> float | None:
-        return self.memory[-1].time if self.memory else None
+    async def sample(self) -> Moment | None:
+        return self.now() if self.memory else None
+
+    def now(self) -> Moment:
+        """Of the last sample, on clocks that all began at once."""
+        return Moment(*3 * [self.memory[-1].time])
 
     async def readings(self) -> WindowReadings:
         return WindowReadings([(1000.0 + len(self.memory), "wattview_host_cpus", 8.0)], "rapl")
@@ -430,7 +436,7 @@ class Recent:
 
 async def test_the_trail_of_a_window_has_every_sample_once(tmp_path: Path) -> None:
     recent = Recent()
-    trail = WindowTrail(recent.meters)
+    trail = WindowTrail(recent.meters, recent.now)
     for number in range(50):
         recent.memory.append(TrailPoint(1000.0 + number / 10, 5.0 * number, 5.0 * number + 0.5, 0.001))
         if number == 10:
@@ -451,7 +457,7 @@ async def test_the_trail_of_a_window_has_every_sample_once(tmp_path: Path) -> No
 async def test_what_was_recorded_is_of_its_own_window_and_of_no_other(tmp_path: Path) -> None:
     recent = Recent()
     recent.memory = [TrailPoint(1000.0 + at / 10, 5.0 * at, 5.0 * at) for at in range(12)]
-    trail = WindowTrail(recent.meters)
+    trail = WindowTrail(recent.meters, recent.now)
     await trail.open()
     recent.memory += [TrailPoint(1001.2 + at / 10, 60 + 5.0 * at, 60 + 5.0 * at) for at in range(12)]
     await trail.close()
@@ -470,10 +476,10 @@ async def test_what_was_recorded_is_of_its_own_window_and_of_no_other(tmp_path: 
 
 
 async def test_a_hanging_or_failing_source_does_not_delay_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hangs() -> Any:
+    async def hangs(*_: object) -> Any:
         await asyncio.sleep(60)
 
-    async def fails() -> Any:
+    async def fails(*_: object) -> Any:
         raise OSError("gone")
 
     monkeypatch.setattr(window_trail, "READINGS_SECONDS", 0.0)

@@ -20,6 +20,7 @@ from wattview.daemon.lab import window_trail
 from wattview.daemon.lab.window_trail import Meters, WindowReadings, WindowTrail, own_evidence
 from wattview.model import ScenarioRecord, ScenarioResult, TrailPoint
 from wattview.probes import SourceError
+from wattview.probes.power.energy_source import Moment
 from wattview.probes.power.probe import PowerProbe
 
 CURVES: dict[str, Curve] = {
@@ -49,6 +50,8 @@ class Bench:
         self.gpus: list[str] = []
         self.gpu_curve: Curve | None = None
         self.other_source_after = float("inf")
+        self.set_by = 0.0
+        self.set_after: float | None = None
 
     def go(self, seconds: float) -> None:
         """The clock's samples for that long."""
@@ -76,14 +79,14 @@ class Bench:
         if self.gpu_curve is None:
             return []
         at = self.clock().time
-        return [(at, 'wattview_host_energy_joules_total{source="nvml"}', self.gpu_curve.joules(at - EPOCH))]
+        return [(at, 'wattview_host_energy_joules_total{source="nvml"}', self.gpu_curve.joules(self.clock.seconds))]
 
     async def window(self, seconds: float, place: int = 1) -> ScenarioResult:
-        async def trail() -> list[TrailPoint]:
+        async def trail(epoch: float) -> list[TrailPoint]:
             self.go(0.2)
-            return self.probe.trail()
+            return self.probe.trail(epoch)
 
-        async def sample() -> float | None:
+        async def sample() -> Moment | None:
             return self.probe.sample_now()
 
         async def readings() -> WindowReadings:
@@ -95,11 +98,14 @@ class Bench:
                 self.gpu_samples(), source, self.gpus, faults if power.host_joules_total is None else ""
             )
 
-        window = WindowTrail(Meters(trail, sample, readings))
+        window = WindowTrail(Meters(trail, sample, readings), self.clock)
         start = await window.open()
         await window.opened()
-        while self.clock.seconds + EPOCH < start + seconds:
-            self.go(min(0.3, start + seconds - EPOCH - self.clock.seconds))
+        begun = self.clock.seconds
+        while self.clock.seconds < begun + seconds:
+            self.go(min(0.3, begun + seconds - self.clock.seconds))
+            if self.set_after is not None and self.clock.seconds >= begun + self.set_after:
+                self.clock.set_by, self.set_after = self.clock.set_by + self.set_by, None
             await window.look()
         end = await window.close()
         await window.closed()
@@ -236,3 +242,28 @@ async def test_a_source_that_changes_in_the_window_makes_it_unknown(tmp_path: Pa
     result = await bench.window(4.0)
     assert result.energy_joules is None
     assert "the source of power changed" in result.reasons["energy_joules"]
+
+
+@pytest.mark.parametrize("set_by", [0.3, -0.3, -3.0, 3.0, -3600.0, 3600.0, 86400.0 * 400, -86400.0 * 3000])
+@pytest.mark.parametrize("after", [0.0, 4.0])
+async def test_setting_the_clock_changes_neither_the_length_of_a_window_nor_its_power(
+    set_by: float, after: float, tmp_path: Path, make_config: ConfigFactory
+) -> None:
+    """Also just before a window, when the probe's samples still have the old times."""
+    bench = Bench(tmp_path, make_config, machine(Constant(45.0)), 0.001)
+    bench.gpus, bench.gpu_curve = ["nvml"], Constant(30.0)
+    bench.go(5.0)
+    if after:
+        bench.set_by, bench.set_after = set_by, after
+    else:
+        bench.clock.set_by = set_by
+    result = await bench.window(10.0)
+    assert result.window_seconds == pytest.approx(10.0, abs=0.1)
+    assert result.energy_joules is not None, result.reasons
+    assert result.energy_joules == pytest.approx(75.0 * result.window_seconds, rel=0.01)
+    assert result.power_mean_watts == pytest.approx(75.0, rel=0.01)
+    assert result.power_max_watts is not None
+    assert result.power_max_watts < 80.0
+    start = result.record.start_time
+    assert start is not None
+    assert start - EPOCH == pytest.approx(5.2 + (0.0 if after else set_by), abs=0.1)

@@ -86,11 +86,11 @@ def test_every_point_of_a_trail_that_is_followed_has_a_close_bound(
 ) -> None:
     running = RunningMachine(tmp_path, make_config, updated(machine(curve), 0.001))
     ticked(running, 5.0)
-    running.probe.trail()
+    running.probe.trail(0.0)
     ticked(running, 1.0)
-    running.probe.trail()
+    running.probe.trail(0.0)
     ticked(running, 1.0)
-    trail = running.probe.trail()
+    trail = running.probe.trail(0.0)
     assert len(trail) >= 10
     assert all(point.most_joules - point.joules <= 0.005 * 140.0 for point in trail)
 

@@ -14,7 +14,7 @@ from statistics import fmean
 import pytest
 
 from tests.conftest import ConfigFactory
-from tests.support.clock import EPOCH, FakeClock, RunningClock
+from tests.support.clock import BOOT, EPOCH, FakeClock, RunningClock
 from tests.support.powercap import (
     Bursts,
     Constant,
@@ -139,10 +139,10 @@ class RunningMachine:
         while count:
             self.clock.advance(chance.uniform(0.095, 0.105))
             self.probe.sample()
-            reading, trail = self.probe.read(), self.probe.trail()
+            reading, trail = self.probe.read(), self.probe.trail(EPOCH - BOOT)
             if reading.host_error_watts is not None:
                 count -= 1
-                assert reading.watts_span == (trail[0].time, trail[-1].time)
+                assert reading.watts_span == pytest.approx((trail[0].time, trail[-1].time), abs=1e-5)
                 yield reading, self.watts(trail[0].time - EPOCH, trail[-1].time - EPOCH)
 
     def watts(self, begin: float, end: float) -> float:

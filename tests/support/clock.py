@@ -11,15 +11,17 @@ BOOT = 5_000.0
 
 
 class FakeClock:
-    """Three clocks that start at fixed times. ``advance`` lets time go by; ``sleep`` suspends the machine."""
+    """Three clocks that start at fixed times. ``advance`` lets time go by; ``suspend`` suspends the machine; ``set_by``
+    is how far the wall clock has been set ahead."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.asleep = 0.0
+        self.set_by = 0.0
 
     def __call__(self) -> Moment:
         awake = self.seconds - self.asleep
-        return Moment(EPOCH + self.seconds, BOOT + awake, BOOT + self.seconds)
+        return Moment(EPOCH + self.seconds + self.set_by, BOOT + awake, BOOT + self.seconds)
 
     def advance(self, seconds: float) -> None:
         self.seconds += seconds

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from wattview.config import Config
 from wattview.daemon.events import tell
@@ -33,6 +33,7 @@ from wattview.model import (
     TrailPoint,
 )
 from wattview.probes import SourceBroken, SourceError
+from wattview.probes.power.energy_source import Moment
 from wattview.probes.power.probe import PowerProbe
 from wattview.probes.registry import REGISTRY, ProbeEntry
 
@@ -329,16 +330,18 @@ class Sampler:
             host.cpu_percent if isinstance(host, HostReading) else None,
         )
 
-    async def power_trail(self) -> list[TrailPoint]:
-        """The samples of the power clock in the last second or so."""
-        return [] if self._clock is None else await self.sources["power"].call(PowerProbe.trail)
+    async def power_trail(self, epoch: float) -> list[TrailPoint]:
+        """The samples of the power clock in the last second or so, with times from that ``epoch`` (``Moment``)."""
+        if self._clock is None:
+            return []
+        return await self.sources["power"].call(lambda probe: cast(PowerProbe, probe).trail(epoch))
 
     async def power_since_last(self) -> tuple[float | None, float | None]:
         """For the history: see ``PowerProbe.since_last``."""
         return (None, None) if self._clock is None else await self.sources["power"].call(PowerProbe.since_last)
 
-    async def power_sample(self) -> float | None:
-        """Takes a power sample independently of the clock; returns its time (Unix seconds). Raises SourceError."""
+    async def power_sample(self) -> Moment | None:
+        """Takes a power sample independently of the clock; returns its moment. Raises SourceError."""
         return None if self._clock is None else await self.sources["power"].call(PowerProbe.sample_now)
 
     def close(self) -> None:

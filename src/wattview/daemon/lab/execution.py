@@ -45,6 +45,7 @@ from wattview.daemon.lab.steadiness import Steadiness
 from wattview.daemon.lab.window_trail import TRAIL_SECONDS, WindowTrail
 from wattview.model import EventLevel, Playback, Run, RunState, ScenarioRecord
 from wattview.model.run_request import WrongField
+from wattview.probes.power.energy_source import moment
 
 log = logging.getLogger("wattview.run")
 
@@ -79,12 +80,13 @@ class Execution:
         self._ended = ended
         self._folder = journal.folder(run_id)
         scenarios = [planned.scenario for planned in plan]
+        self._began = moment()
         self._clock = ProgressClock(
             scenarios, config.scenarios.quality_seconds, pause_seconds,
             pixels_per_second=judging_speed and judging_speed.usual,
         )  # fmt: skip
         self._run = Run(
-            id=run_id, state="running", scenarios=scenarios, started=time.time(),
+            id=run_id, state="running", scenarios=scenarios, started=self._began.time,
             pushes_to=pushes_to(plan, around.pushes_to, config.scenarios.targets),
         )  # fmt: skip
         self._group: EncoderGroup | None = None
@@ -132,7 +134,9 @@ class Execution:
         self._tell("info", f"started, {len(self._plan)} scenarios: {names}{to}")
         state, error = await self._outcome()
         progress = None if state == "interrupted" else self._clock.finished()
-        run = replace(self._run, state=state, ended=time.time(), error=error, progress=progress)
+        # Not the wall clock's time, which may have been set meanwhile.
+        ended = self._began.epoch + moment().boottime
+        run = replace(self._run, state=state, ended=ended, error=error, progress=progress)
         try:
             await undisturbed(self._write_end(run))
         except OSError as failure:
@@ -239,7 +243,9 @@ class Execution:
         try:
             window = await self._encode(index, planned, group)
             realtime, complaints = await asyncio.to_thread(group.verdict)
-            if window.playback is not None:
+            if window.playback is not None and window.clock_set:
+                notes.append("the end-to-end delay was not measured: the clock was set")
+            elif window.playback is not None:
                 delay, reasons = await asyncio.to_thread(group.delay, window.start_time, window.end_time)
                 window = replace(window, playback=with_delay(window.playback, delay))
                 notes += reasons
@@ -305,7 +311,10 @@ class Execution:
             client.closed()
             self._client = None
         record = record_of(planned, window, power_source=self._around.power_source())
-        parts, lack = await self._around.parts(window.start_time, window.end_time)
+        if window.clock_set:
+            parts, lack = None, "the energy of workloads and streams is unknown: the clock was set"
+        else:
+            parts, lack = await self._around.parts(window.start_time, window.end_time)
         lacking = [*(record.notes or []), *([lack] if lack else [])]
         await self._keep(index, replace(record, parts=parts, notes=lacking or None))
 

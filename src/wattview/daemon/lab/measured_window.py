@@ -76,13 +76,15 @@ async def recorded_window(
     await trail.opened()
     await hold(trail, start)
     end_time, end = await trail.close(), time.monotonic()
-    playback = closed()
+    playback, clock_set = closed(), trail.clock_set
+    if clock_set:
+        notes.append(f"the clock was set by {clock_set:+.1f} s in the window, whose times are by the clock before")
     await trail.closed()
     await _marked(around, "end", notes)
     await undisturbed(asyncio.to_thread(trail.write, folder, place))
     return MeasuredWindow(
         start_time=start_time, end_time=end_time, seconds=end - start, warmup_seconds=0.0, playback=playback,
-        notes=tuple(notes),
+        clock_set=bool(clock_set), notes=tuple(notes),
     )  # fmt: skip
 
 

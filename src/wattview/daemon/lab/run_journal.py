@@ -90,7 +90,7 @@ class Journal:
         run = replace(
             run,
             state="interrupted",
-            ended=(folder / "run.json").stat().st_mtime,
+            ended=max(run.started, (folder / "run.json").stat().st_mtime),
             progress=None,
             encoders=[],
             error="the daemon ended during this run; what had been finished is kept",

@@ -29,13 +29,14 @@ from wattview.model.runs import SCORES, scores_of
 
 class MeasuredWindow(Struct, frozen=True, kw_only=True):
     """A measured window: Unix times of its ends, its length by the monotonic clock, the length of its warm-up, the
-    viewers' playback, and its problems."""
+    viewers' playback, whether the wall clock was set in it, and its problems."""
 
     start_time: float
     end_time: float
     seconds: float
     warmup_seconds: float
     playback: Playback | None = None
+    clock_set: bool = False
     notes: tuple[str, ...] = ()
 
 

@@ -7,12 +7,16 @@ difference of two lines is exact; power is that over the difference of times. ``
 behind the figures (CPU time, GPUs), and what was unknown and why.
 
 Everything is kept in memory during the window and written after it.
+
+If the wall clock is set during the window, all times remain those of the clock as it was at the start: a window's times
+are for computing with, and its length, its energy and its power must match.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,6 +30,7 @@ from wattview import whole_file
 from wattview.analysis.windows.series import WALL_ENERGY, Evidence, OwnPower
 from wattview.decoding import UNREADABLE, why_unreadable
 from wattview.model import HistorySeries, ScenarioRecord, TrailPoint
+from wattview.probes.power.energy_source import Moment, moment
 
 TRAIL_SECONDS = 0.5
 """How often the sampler's short buffer is read; it holds a second or more."""
@@ -53,8 +58,11 @@ MAX_BYTES = 256 * 1024 * 1024
 DECIMALS = 6
 """Of the numbers in the file; the ends of the window have as many, so that they match its times exactly."""
 
-Trail = Callable[[], Awaitable[Sequence[TrailPoint]]]
-"""The last samples of the power, oldest first."""
+CLOCK_SET_SECONDS = 0.1
+"""A wall clock that differs by more from the other clocks has been set."""
+
+Trail = Callable[[float], Awaitable[Sequence[TrailPoint]]]
+"""The last samples of the power, oldest first, with times from an epoch (``Moment``)."""
 
 
 class WindowReadings(Struct, frozen=True):
@@ -69,11 +77,11 @@ class WindowReadings(Struct, frozen=True):
 
 
 class Meters(Struct, frozen=True):
-    """What records a window. ``sample`` takes a power sample at once and returns its Unix time, None if there is none.
+    """What records a window. ``sample`` takes a power sample at once and returns its moment, None if there is none.
     ``readings`` reads the other sources."""
 
     trail: Trail
-    sample: Callable[[], Awaitable[float | None]]
+    sample: Callable[[], Awaitable[Moment | None]]
     readings: Callable[[], Awaitable[WindowReadings]]
 
 
@@ -155,8 +163,10 @@ def _point(line: str) -> TrailPoint:
 class WindowTrail:
     """Records one window: ``open`` at its start, ``look`` periodically, ``close`` at its end."""
 
-    def __init__(self, meters: Meters | None) -> None:
+    def __init__(self, meters: Meters | None, clock: Callable[[], Moment] = moment) -> None:
         self._meters = meters
+        self._clock = clock
+        self._epoch = 0.0
         self._points = array("d")
         self._series: dict[str, list[tuple[float, float]]] = {}
         self._sources: list[str] = []
@@ -167,6 +177,7 @@ class WindowTrail:
 
     async def open(self) -> float:
         """Returns when the window starts: Unix seconds, at a power sample if there is one."""
+        self._epoch = self._epoch_now()
         await self._take_readings()
         await self._take_points()
         self._start = await self._edge()
@@ -204,6 +215,16 @@ class WindowTrail:
             await asyncio.sleep(0.25)
             await self._take_readings()
 
+    @property
+    def clock_set(self) -> float:
+        """By how many seconds the wall clock has been set since the start; 0 if it was not."""
+        seconds = self._epoch_now() - self._epoch
+        return seconds if abs(seconds) > CLOCK_SET_SECONDS else 0.0
+
+    def _epoch_now(self) -> float:
+        # A pause between two clocks' readings makes it smaller.
+        return max(self._clock().epoch for _ in range(3))
+
     def _awaits_the_wall(self) -> bool:
         """A meter at the wall is read every second or two, and its last value is of before the end."""
         return any(name.startswith(WALL_ENERGY) and points[-1][0] < self._end for name, points in self._series.items())
@@ -236,17 +257,20 @@ class WindowTrail:
         if self._meters is not None:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(EDGE_PATIENCE_SECONDS):
-                    moment = await self._meters.sample()
-                    if moment is not None:
-                        return round(moment, DECIMALS)
-        return round(time.time(), DECIMALS)
+                    sampled = await self._meters.sample()
+                    if sampled is not None:
+                        return self._time(sampled)
+        return self._time(self._clock())
+
+    def _time(self, at: Moment) -> float:
+        return round(self._epoch + at.boottime, DECIMALS)
 
     async def _take_points(self, patience: float = EDGE_PATIENCE_SECONDS) -> None:
         if self._meters is None:
             return
         with contextlib.suppress(Exception):
             async with asyncio.timeout(patience):
-                for point in await self._meters.trail():
+                for point in await self._meters.trail(self._epoch):
                     if point.time > self._newest():
                         self._points.extend(point)
 
@@ -257,9 +281,12 @@ class WindowTrail:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(patience):
                 readings = await self._meters.readings()
-                for at, series, value in readings.samples:
+                now, clock_set = self._time(self._clock()), self._epoch_now() - self._epoch
+                for stamp, series, value in readings.samples:
+                    at = stamp - clock_set
                     points = self._series.setdefault(series, [])
-                    if not points or at > points[-1][0]:
+                    # What was read just before the clock was set back would otherwise be of the future.
+                    if (points[-1][0] if points else -math.inf) < at <= now + CLOCK_SET_SECONDS:
                         points.append((at, value))
                 if readings.source is not None and readings.source not in self._sources:
                     self._sources.append(readings.source)

@@ -19,6 +19,11 @@ class Moment(Struct, frozen=True, gc=False):
     monotonic: float
     boottime: float
 
+    @property
+    def epoch(self) -> float:
+        """The Unix time of boottime 0. It changes only when the wall clock is set."""
+        return self.time - self.boottime
+
 
 def moment() -> Moment:
     """Now."""

@@ -138,21 +138,21 @@ class PowerProbe:
             self._sample(self._clock(), FRESH_SECONDS)
             return self._reading()
 
-    def sample_now(self) -> float:
-        """Takes a sample independently of the clock, to end a measured window. Returns the time at the end of its
-        reading (Unix seconds). Raises SourceError."""
+    def sample_now(self) -> Moment:
+        """Takes a sample independently of the clock, to end a measured window. Returns the end of its reading. Raises
+        SourceError."""
         with self._lock:
             self._sample(self._clock(), 0.0)
             assert self._samples.newest is not None
-            return self._samples.newest.at.time
+            return self._samples.newest.at
 
-    def trail(self) -> list[TrailPoint]:
-        """The samples of the last second or so, oldest first. A counter that is updated less often than it is read has
-        a point per update, and its latest one is not included yet."""
+    def trail(self, epoch: float) -> list[TrailPoint]:
+        """The samples of the last second or so, oldest first, with times from that ``epoch`` (``Moment``). A counter
+        that is updated less often than it is read has a point per update, and its latest one is not included yet."""
         with self._lock:
             self._take()
             self._followed_until = self._clock().monotonic + FOLLOWED_SECONDS
-            return self._samples.trail()
+            return self._samples.trail(epoch)
 
     def since_last(self) -> tuple[float | None, float | None]:
         """For a recorder: the largest power between two samples since the last call, and the counters' update interval

@@ -166,9 +166,9 @@ class Samples:
         """That of the newest complete sample."""
         return next((one.update_seconds or 0.0 for one in reversed(self._ring) if one.most is not None), None)
 
-    def trail(self) -> list[TrailPoint]:
+    def trail(self, epoch: float) -> list[TrailPoint]:
         return [
-            TrailPoint(sample.at.time, sample.host / 1e6, sample.most / 1e6, sample.update_seconds or 0.0)
+            TrailPoint(epoch + sample.at.boottime, sample.host / 1e6, sample.most / 1e6, sample.update_seconds or 0.0)
             for sample in self._ring
             if sample.host is not None and sample.most is not None
         ]
