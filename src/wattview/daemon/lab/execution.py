@@ -29,7 +29,7 @@ from wattview.daemon.lab.encoding.picture_choice import rate_remarks, with_bit_d
 from wattview.daemon.lab.encoding.viewers import with_delay
 from wattview.daemon.lab.judging.judge import Judge
 from wattview.daemon.lab.judging.vmaf_models import model_of
-from wattview.daemon.lab.measured_window import Hold, Surroundings, recorded_window, undisturbed
+from wattview.daemon.lab.measured_window import Hold, Surroundings, parts_in, recorded_window, undisturbed
 from wattview.daemon.lab.os_errors import os_error_text
 from wattview.daemon.lab.run_journal import Journal
 from wattview.daemon.lab.run_progress import JudgingSpeed, ProgressClock
@@ -134,7 +134,6 @@ class Execution:
         self._tell("info", f"started, {len(self._plan)} scenarios: {names}{to}")
         state, error = await self._outcome()
         progress = None if state == "interrupted" else self._clock.finished()
-        # Not the wall clock's time, which may have been set meanwhile.
         ended = self._began.epoch + moment().boottime
         run = replace(self._run, state=state, ended=ended, error=error, progress=progress)
         try:
@@ -311,10 +310,7 @@ class Execution:
             client.closed()
             self._client = None
         record = record_of(planned, window, power_source=self._around.power_source())
-        if window.clock_set:
-            parts, lack = None, "the energy of workloads and streams is unknown: the clock was set"
-        else:
-            parts, lack = await self._around.parts(window.start_time, window.end_time)
+        parts, lack = await parts_in(window, self._around)
         lacking = [*(record.notes or []), *([lack] if lack else [])]
         await self._keep(index, replace(record, parts=parts, notes=lacking or None))
 

@@ -88,6 +88,13 @@ async def recorded_window(
     )  # fmt: skip
 
 
+async def parts_in(window: MeasuredWindow, around: Surroundings) -> tuple[list[RecordedPart] | None, str]:
+    """Like ``PartsOf``; the history's times are by the wall clock, as it was set."""
+    if window.clock_set:
+        return None, "the energy of workloads and streams is unknown: the clock was set"
+    return await around.parts(window.start_time, window.end_time)
+
+
 async def _marked(around: Surroundings, which: str, notes: list[str]) -> None:
     try:
         await around.mark()
