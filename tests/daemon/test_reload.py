@@ -147,16 +147,16 @@ def test_a_reload_that_needs_a_taken_port_is_refused(tmp_path: Path) -> None:
         assert all(one.reachable for one in daemon.exporters().values())
 
 
-def test_settings_that_cannot_start_leave_the_previous_ones_in_force(tmp_path: Path) -> None:
-    """That a state directory is another daemon's is seen when it is taken."""
+def test_another_daemons_state_directory_is_refused_before_anything_stops(tmp_path: Path) -> None:
     path = tmp_path / "wattview.toml"
     (tmp_path / "other").mkdir()
     with running_daemon(tmp_path / "other") as other, file_daemon(tmp_path, path) as daemon:
         url = daemon.exporters()["node-exporter"].url
         text = path.read_text()
         path.write_text(text.replace(str(daemon.state), str(other.state)))
-        hang_up(daemon, "stay in force")
-        daemon.wait_ready()
+        lines = hang_up(daemon, "were not applied")
+        assert f"a daemon already runs with the state directory {other.state}" in lines
+        assert "ready:" not in lines
         assert daemon.exporters()["node-exporter"].url == url
         assert daemon.socket.exists()
         path.write_text(text + "[cost]\ncurrency = 'EUR'\n")

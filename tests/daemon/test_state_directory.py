@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.daemon import DaemonProcess, running_daemon
+from tests.support.small_disk import run_on_small_disk
 from wattview.cli import attach
 from wattview.config import Config
 from wattview.config.loading import load
 from wattview.daemon import state_directory
-from wattview.daemon.state_directory import StateError, StateTaken
+from wattview.daemon.state_directory import StateError, StateLock, StateTaken
 
 
 def test_a_second_daemon_on_a_state_directory_is_refused(tmp_path: Path) -> None:
@@ -91,15 +96,117 @@ def test_two_simultaneous_starts_share_one_daemon(tmp_path: Path) -> None:
 
 def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
     assert state_directory.holder(tmp_path) is None
-    descriptor = state_directory.take(tmp_path, Path("/run/wattview.sock"))
+    lock = StateLock(tmp_path, Path("/run/wattview.sock"))
     found = state_directory.holder(tmp_path)
     assert found is not None
     assert (found.pid, found.control_socket) == (os.getpid(), "/run/wattview.sock")
     with pytest.raises(StateTaken, match=str(os.getpid())):
-        state_directory.take(tmp_path, Path("/run/other.sock"))
-    os.close(descriptor)
+        StateLock(tmp_path, Path("/run/other.sock"))
+    lock.close()
     assert state_directory.holder(tmp_path) is None
-    os.close(state_directory.take(tmp_path, Path("/run/other.sock")))
+    StateLock(tmp_path, Path("/run/other.sock")).close()
+
+
+def test_a_removed_lock_file_lets_nobody_else_in_and_is_made_again(tmp_path: Path) -> None:
+    lock = StateLock(tmp_path, Path("/run/wattview.sock"))
+    (tmp_path / state_directory.LOCK_NAME).unlink()
+    assert state_directory.holder(tmp_path) is not None
+    with pytest.raises(StateTaken):
+        StateLock(tmp_path, Path("/run/other.sock"))
+    assert lock.keep()
+    assert not lock.keep()
+    with pytest.raises(StateTaken, match=str(os.getpid())):
+        StateLock(tmp_path, Path("/run/other.sock"))
+    lock.close()
+
+
+def test_a_replaced_state_directory_is_locked_again_unless_another_was_faster(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    lock = StateLock(state, Path("/run/wattview.sock"))
+    state.rename(tmp_path / "moved")
+    assert lock.keep()
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    with pytest.raises(StateTaken, match=str(os.getpid())):
+        StateLock(state, Path("/run/other.sock"))
+    StateLock(tmp_path / "moved", Path("/run/other.sock")).close()
+    shutil.rmtree(state)
+    other = StateLock(state, Path("/run/other.sock"))
+    with pytest.raises(StateTaken, match=r"/run/other\.sock"):
+        lock.keep()
+    lock.close()
+    other.close()
+
+
+def test_a_full_or_read_only_disk_can_be_locked(tmp_path: Path) -> None:
+    said = run_on_small_disk(
+        """
+        import subprocess
+        from wattview.daemon import state_directory
+        from wattview.daemon.state_directory import StateLock, StateTaken
+
+        def lock():
+            try:
+                return StateLock(disk, disk / "w.sock")
+            except StateTaken:
+                return None
+
+        disk.chmod(0o700)
+        for how in ("full", "ro"):
+            if how == "full":
+                try:
+                    (disk / "big").write_bytes(bytes(2**20))
+                except OSError:
+                    pass
+            else:
+                subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+            held = lock()
+            print(how, held is not None, lock() is None, state_directory.holder(disk) is not None)
+            held.close()
+        """,
+        tmp_path,
+        64,
+    )
+    assert said.splitlines() == ["full True True True", "ro True True True"]
+
+
+def test_whoever_asks_for_the_holder_does_not_keep_a_daemon_from_starting(tmp_path: Path) -> None:
+    """The question locks the directory for a moment."""
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    asked = threading.Timer(0.05, os.close, (descriptor,))
+    asked.start()
+    StateLock(tmp_path, Path("/run/w.sock")).close()
+    asked.join()
+
+
+@pytest.mark.slow
+def test_a_daemon_whose_state_directory_is_removed_stays_reachable_and_alone(tmp_path: Path) -> None:
+    sets = ("history.interval=1s", f"daemon.control_socket={tmp_path / 'state' / 'wattview.sock'}")
+    daemon = DaemonProcess(tmp_path, ("streams.managed=never", *sets))
+    config = config_of(daemon, *sets)
+    try:
+        wait_until(lambda: attach.answers(config))
+        shutil.rmtree(daemon.state)
+        wait_until(lambda: attach.answers(config))
+        wait_until(lambda: "is locked again" in daemon.log)
+        second = subprocess.run(
+            [sys.executable, "-m", "wattview", "daemon", *daemon.arguments, "--set",
+             f"daemon.control_socket={tmp_path / 'other.sock'}"],
+            capture_output=True, text=True, check=False, timeout=30,
+        )  # fmt: skip
+        assert second.returncode == 1
+        assert f"(process {daemon.process.pid})" in second.stderr
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "the settings have not changed" in daemon.log)
+    finally:
+        assert daemon.stop() == 0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("obstacle", ["fifo", "directory", "link"])
@@ -117,7 +224,8 @@ def test_a_special_file_as_the_lock_neither_hangs_nor_is_followed(tmp_path: Path
     assert state_directory.holder(tmp_path) is None
     if obstacle != "fifo":
         with pytest.raises(StateError, match=str(path)):
-            state_directory.take(tmp_path, Path("/run/w.sock"))
+            StateLock(tmp_path, Path("/run/w.sock"))
+        assert state_directory.holder(tmp_path) is None
     assert precious.read_text() == "kept"
 
 

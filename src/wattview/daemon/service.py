@@ -12,6 +12,7 @@ import logging
 import os
 import resource
 import signal
+from asyncio import FIRST_COMPLETED
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from wattview.config import Config, ConfigError
-from wattview.daemon import state_directory, storage
+from wattview.daemon import storage
 from wattview.daemon.api.app import make_api, problem_answer
 from wattview.daemon.api.route import Parts
 from wattview.daemon.api.snapshot import Snapshots
@@ -49,8 +50,9 @@ from wattview.daemon.lab.window_trail import Meters
 from wattview.daemon.media.nginx_config import MediaServerError
 from wattview.daemon.media.server import ManagedRtmp, choose_server
 from wattview.daemon.results import Results
-from wattview.daemon.sampler import Sampler
+from wattview.daemon.sampler import Sampler, until_tick
 from wattview.daemon.sd_notify import Supervisor
+from wattview.daemon.state_directory import StateError, StateTaken
 from wattview.daemon.wall import calibration_file
 from wattview.daemon.wall.calibrated_estimate import with_calibrated_estimate
 from wattview.daemon.wall.identity import machine_model
@@ -67,6 +69,9 @@ log = logging.getLogger("wattview.daemon")
 GIVE_BACK_SECONDS = 300.0
 """How often free memory is returned: after hours of ten exporters nearly half of the heap was free, in pieces."""
 
+KEEP_SECONDS = 5.0
+"""How often it is checked that the state directory and the control socket are still there."""
+
 
 class Daemon:
     """One daemon with one set of settings."""
@@ -80,7 +85,7 @@ class Daemon:
         self._for_good = False
 
     async def start(self) -> None:
-        """Starts everything. Raises StateError and ListenError after stopping what had been started."""
+        """Starts everything. After an exception everything is stopped again."""
         try:
             await self._start()
         except BaseException:
@@ -108,8 +113,8 @@ class Daemon:
         stack = self._stack
         config = self.config
         state = Path(config.paths.state)
-        state_directory.private(state)
-        stack.callback(os.close, state_directory.take(state, Path(config.daemon.control_socket)))
+        assert self.addresses.state is not None
+        self.addresses.state.tell(Path(config.daemon.control_socket))
 
         server = await self._start_media_server(state)
         if server is not None and server.state == "running":
@@ -320,7 +325,12 @@ async def _until_changed(
     """Returns when the daemon is to stop, or to restart with the returned settings and addresses."""
     while True:
         waiting = [asyncio.create_task(event.wait()) for event in (stop, reload)]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        while not (await asyncio.wait(waiting, timeout=until_tick(KEEP_SECONDS), return_when=FIRST_COMPLETED))[0]:
+            try:
+                daemon.addresses.keep()
+            except StateTaken:
+                stop.set()
+                raise
         for task in waiting:
             task.cancel()
         if stop.is_set():
@@ -330,7 +340,7 @@ async def _until_changed(
         try:
             changed = load()
             addresses = await _addresses(changed, daemon.addresses)
-        except (ConfigError, ListenError) as error:
+        except (ConfigError, ListenError, StateError) as error:
             log.error("SIGHUP: the settings are invalid and were not applied: %s", error)
             supervisor.ready(f"the settings are invalid and were not applied: {error}")
             continue
@@ -354,7 +364,7 @@ async def _until_changed(
 
 
 async def _addresses(config: Config, before: Addresses | None = None) -> Addresses:
-    """Raises ListenError and ConfigError."""
+    """Raises ListenError, StateError and ConfigError."""
     return await Addresses.of(config, {exporter.key: port for exporter, port in enabled(config)}, before)
 
 

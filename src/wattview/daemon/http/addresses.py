@@ -1,14 +1,17 @@
-"""Everything that the daemon listens on: the exporters' ports, the control socket, the control port.
+"""Everything that only one daemon can have: the exporters' ports, the control socket, the control port and the state
+directory.
 
-``Addresses.of`` binds all configured addresses, or none. On a reload it receives the previous ones: addresses in both
+``Addresses.of`` takes all that is configured, or nothing. On a reload it receives the previous ones: addresses in both
 keep their sockets and connections, so that no scrape is refused, and nothing is closed until the new ones serve.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import fcntl
+import logging
 import os
 import socket
 import stat
@@ -20,7 +23,10 @@ from wattview import whole_file
 from wattview.config import Config
 from wattview.daemon.http.listener import Listener, Pool, bind_tcp, bind_unix
 from wattview.daemon.http.web_config import WebConfigFile
+from wattview.daemon.state_directory import StateError, StateLock, StateTaken, is_open
 from wattview.decoding import Explained
+
+log = logging.getLogger("wattview.daemon")
 
 EXPORTER_CONNECTIONS = 2048
 CONTROL_CONNECTIONS = 256
@@ -36,8 +42,8 @@ class ListenError(Explained):
 
 class Addresses:
     """The listeners of one configuration. ``exporters`` are by their keys; ``problems`` says why the others are not
-    served, and ``taken`` are those whose port belongs to another process; ``token`` is the control port's, and ``web``
-    the web configuration for TCP."""
+    served, and ``taken`` are those whose port belongs to another process; ``token`` is the control port's, ``web`` the
+    web configuration for TCP, and ``state`` the lock of the state directory."""
 
     def __init__(self, before: Addresses | None) -> None:
         self.exporters: dict[str, Listener] = {}
@@ -47,6 +53,8 @@ class Addresses:
         self.remote: Listener | None = None
         self.token = ""
         self.web: WebConfigFile | None = None
+        self.state: StateLock | None = None
+        self._state_before = before.state if before else None
         self._pools: tuple[Pool, Pool] = (
             before._pools if before else (Pool(EXPORTER_CONNECTIONS), Pool(CONTROL_CONNECTIONS))
         )
@@ -56,10 +64,13 @@ class Addresses:
         self._listeners: dict[Hashable, Listener] = {}
         self._locks_before: Mapping[Path, int] = before._locks if before else {}
         self._locks: dict[Path, int] = {}
+        self._control_file: os.stat_result | None = before._control_file if before else None
+        self._said = ""
 
     @classmethod
     async def of(cls, config: Config, exporters: Mapping[str, int], before: Self | None = None) -> Self:
-        """``exporters`` are the ports to serve, by key. Raises ListenError and ConfigError without changing anything.
+        """``exporters`` are the ports to serve, by key. Raises ListenError, StateError and ConfigError without changing
+        anything.
 
         A port that is taken when the daemon starts costs only that exporter. On a reload it is an error.
         """
@@ -74,6 +85,7 @@ class Addresses:
                 addresses.remote = addresses._remote_listener(*settings.control_address)
             for key, port in exporters.items():
                 addresses._add_exporter(key, settings.listen, port, strict=before is not None)
+            addresses._take_state(Path(config.paths.state), Path(settings.control_socket))
         except BaseException:
             await addresses.close(before)
             raise
@@ -83,6 +95,32 @@ class Addresses:
         """Applies the limits of this configuration, once these addresses serve."""
         for pool, most in zip(self._pools, (EXPORTER_CONNECTIONS, CONTROL_CONNECTIONS), strict=True):
             pool.most = min(most, TLS_CONNECTIONS) if self.web is not None and self.web.encrypted else most
+
+    def keep(self) -> None:
+        """Takes the state directory and the control socket again if they were removed. Raises StateTaken."""
+        problem = ""
+        try:
+            if self.state is not None and self.state.keep():
+                log.error("%s or its lock was removed or replaced: it is locked again", self.state.directory)
+            self._keep_control()
+        except StateTaken:
+            raise
+        except (StateError, ListenError, OSError) as error:
+            problem = str(error)
+        if problem and problem != self._said:
+            log.error("this daemon cannot be reached by others, or be kept apart from them: %s", problem)
+        self._said = problem
+
+    def _keep_control(self) -> None:
+        """Raises ListenError, OSError."""
+        for path, lock in list(self._locks.items()):
+            if not is_open(_lock_of(path), lock):
+                self._locks[path] = _take_lock(path)
+                os.close(lock)
+            if self.control is not None and not _is_file(path, self._control_file):
+                self.control.move(bind_unix(path))
+                self._control_file = path.stat()
+                log.warning("the control socket %s was removed: it has been made again", path)
 
     def hold(self) -> None:
         """Queues new requests."""
@@ -98,8 +136,19 @@ class Addresses:
         kept = set(but._listeners.values()) if but else set()
         await asyncio.gather(*(one.close() for one in self._listeners.values() if one not in kept))
         for path in self._locks.keys() - (but._locks.keys() if but else set()):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
             os.close(self._locks.pop(path))
+        if self.state is not None and (but is None or self.state is not but.state):
+            self.state.close()
+
+    def _take_state(self, directory: Path, control_socket: Path) -> None:
+        """Raises StateError."""
+        before = self._state_before
+        if before is not None and before.directory == directory:
+            self.state = before
+        else:
+            self.state = StateLock(directory, control_socket)
 
     def _listener(self, name: Hashable, pool: Pool, bind: Callable[[], socket.socket]) -> Listener:
         """The previous listener, or a new one. Raises OSError."""
@@ -110,7 +159,10 @@ class Addresses:
         held = self._locks_before.get(path)
         self._locks[path] = _take_lock(path) if held is None else held
         try:
-            return self._listener(path, self._pools[1], lambda: bind_unix(path))
+            listener = self._listener(path, self._pools[1], lambda: bind_unix(path))
+            if path not in self._before:
+                self._control_file = path.stat()
+            return listener
         except FileExistsError as error:
             os.close(self._locks.pop(path))  # and leave the obstacle alone
             raise ListenError(str(error)) from None
@@ -181,7 +233,7 @@ def _take_lock(control_socket: Path) -> int:
         raise ListenError(
             f"{control_socket.parent} cannot be made: {error.strerror}; set daemon.control_socket"
         ) from None
-    path = control_socket.with_name(control_socket.name + ".lock")
+    path = _lock_of(control_socket)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
@@ -195,9 +247,22 @@ def _take_lock(control_socket: Path) -> int:
             f"a daemon already runs with {control_socket} (process {pid}); attach to it with: wattview tui; "
             "or give this one another with --set daemon.control_socket=PATH"
         ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def _lock_of(control_socket: Path) -> Path:
+    return control_socket.with_name(control_socket.name + ".lock")
+
+
+def _is_file(path: Path, known: os.stat_result | None) -> bool:
+    """Whether the file that is known is the one that is there now."""
+    try:
+        return known is not None and os.path.samestat(path.lstat(), known)
+    except OSError:
+        return False
 
 
 def _is_no_address(error: OSError) -> bool:

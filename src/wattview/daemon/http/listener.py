@@ -131,6 +131,14 @@ class Listener:
         if self.running:
             await asyncio.wait(self.running, timeout=STOP_SECONDS)
 
+    def move(self, sock: socket.socket) -> None:
+        """Listens on another socket from now on. The connections remain."""
+        before, self.sock = self.sock, sock
+        if self._accepting:
+            self.loop.remove_reader(before)
+            self._listen()
+        before.close()
+
     async def close(self) -> None:
         """Closes the socket and its connections, after the answers in progress."""
         if self._accepting:
