@@ -448,6 +448,61 @@ def test_an_endless_event_is_reported_and_containers_are_listed_again(machine: M
     machine.until(lambda reading: names(reading) == {"web"})
 
 
+@pytest.mark.parametrize("status", ["200 OK", "302 Found\r\nLocation: /", "500 Internal Server Error"])
+def test_endless_events_that_are_not_in_chunks_stay_within_the_stated_cost(machine: Machine, status: str) -> None:
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    assert names(machine.probe.read()) == {"web"}
+    sent = []
+
+    def endless() -> Iterator[bytes]:
+        yield f"HTTP/1.1 {status}\r\n\r\n".encode()
+        while len(sent) < 6 * bounded_docker.MAX_BYTES >> 20:
+            sent.append(1 << 20)
+            yield b"x" * sent[-1]
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    machine.api.verbatim["/events"] = endless
+    machine.api.drop_streams()
+    reading = machine.until(lambda reading: any("the engine" in fault.reason for fault in reading.faults))
+    assert names(reading) == {"web"}
+    assert sum(sent) < 2 * bounded_docker.MAX_BYTES
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4 * bounded_docker.MAX_BYTES / 1024
+
+
+def test_a_redirect_of_the_engine_is_not_followed(machine: Machine) -> None:
+    head = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/elsewhere\r\n\r\n"
+    machine.api.verbatim["/containers/json"] = lambda: [head]
+    with pytest.raises(SourceBroken, match=r"307, a redirect to http://127\.0\.0\.1:1/elsewhere"):
+        machine.probe.read()
+
+
+def test_an_answer_that_trickles_ends_in_the_stated_time(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_docker, "SECONDS", 0.3)
+
+    def trickle() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+        for _ in range(1000):
+            time.sleep(0.02)
+            yield b" "
+
+    machine.api.verbatim["/containers/json"] = trickle
+    with pytest.raises(SourceBroken, match="does not end within"):
+        machine.probe.read()
+
+
+def test_an_event_in_single_bytes_is_read_in_linear_time(machine: Machine) -> None:
+    tree.v2_cgroup(machine.sys, PATH)
+    machine.start(ID, "web", 4242, PATH)
+    event = b'{"id": "%s"}\n' % (b"x" * 200_000)
+    chunks = b"".join(b"1\r\n%c\r\n" % letter for letter in event) + b"0\r\n\r\n"
+    machine.api.verbatim["/events"] = lambda: [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunks]
+    began = time.process_time()
+    machine.probe.read()
+    machine.until(lambda _: machine.api.requests.count("/events") > 1)
+    assert time.process_time() - began < 5
+
+
 @pytest.mark.parametrize(
     "broken",
     [

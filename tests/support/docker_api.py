@@ -9,6 +9,7 @@ import json
 import queue
 import socketserver
 import threading
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ class FakeDockerApi:
         self.raw: dict[str, bytes] = {}
         self.failing: set[str] = set()
         """Paths of ``raw`` whose answer is a 500."""
+        self.verbatim: dict[str, Callable[[], Iterable[bytes]]] = {}
+        """By path, makes an answer's bytes, from its status line on; its connection ends with them."""
         self.requests: list[str] = []
         self.selected: set[str] = set()
         """The events that the last client asked for, by the names that this engine selects them by."""
@@ -91,7 +94,11 @@ class FakeDockerApi:
         path = path[path.find("/", 1) :] if path.startswith("/v1.") else path
         self.requests.append(path)
         self.answering.wait()
-        if path in self.raw:
+        if path in self.verbatim:
+            handler.close_connection = True
+            for piece in self.verbatim[path]():
+                handler.wfile.write(piece)
+        elif path in self.raw:
             self._send(handler, 500 if path in self.failing else 200, self.raw[path])
         elif path == "/_ping":
             self._send(handler, 200, b"OK")
