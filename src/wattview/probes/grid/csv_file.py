@@ -43,24 +43,25 @@ class CsvFile:
 
 def rows_to_spans(text: str, name: str, settings: GridSettings) -> Spans:
     """Raises SourceBroken, which names the line."""
-    reader = csv.DictReader(io.StringIO(text))
-    try:
-        header = reader.fieldnames or ()
-    except csv.Error as error:
-        raise SourceBroken(f"{name}, line 1: {error}") from None
-    given = [column for column in COLUMNS if column in header]
-    if "time" not in header or not given:
-        raise SourceBroken(f"{name}: the first line must name time, and {' or '.join(COLUMNS)}")
+    reader = csv.reader(io.StringIO(text))
     rows: list[tuple[float, dict[str, float]]] = []
     try:
-        for row in reader:
+        header = next(reader, [])
+        given = [column for column in COLUMNS if column in header]
+        if "time" not in header or not given:
+            raise SourceBroken(f"{name}: the first line must name time, and {' or '.join(COLUMNS)}")
+        # Not csv.DictReader, which fills every row up to the header's length.
+        places = {column: header.index(column) for column in given}
+        at = header.index("time")
+        for row in filter(None, reader):
             if len(rows) == MAX_SPANS:
                 raise ValueError(f"more than {MAX_SPANS:,} rows")
-            values = {column: float(row[column]) for column in given if (row[column] or "").strip()}
+            cells = {column: row[place] for column, place in places.items() if place < len(row)}
+            values = {column: float(cell) for column, cell in cells.items() if cell.strip()}
             if not all(map(math.isfinite, values.values())):
                 raise ValueError("a value is not a number")
-            rows.append((_time(row["time"]), values))
-    except (ValueError, TypeError, csv.Error) as error:
+            rows.append((_time(row[at] if at < len(row) else ""), values))
+    except (ValueError, csv.Error) as error:
         raise SourceBroken(f"{name}, line {reader.line_num}: {error}") from None
     rows = sorted((row for row in rows if math.isfinite(row[0])), key=lambda row: row[0])
     times = [time for time, _ in rows]

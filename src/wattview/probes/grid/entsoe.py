@@ -11,11 +11,12 @@ import asyncio
 import re
 from collections.abc import Iterator
 from urllib.parse import quote
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers.expat import ExpatError
 
 from wattview.config import GridSettings
 from wattview.model import GridSpan
-from wattview.probes import SourceBroken, SourceRefused
+from wattview.probes import SourceBroken, SourceRefused, xml_pieces
 from wattview.probes.grid.grid_source import OnlineSource, Spans, iso, plausible, unix
 
 ZONES = {
@@ -53,14 +54,16 @@ class Entsoe(OnlineSource):
 
 def prices(body: bytes, settings: GridSettings) -> list[GridSpan]:
     """The prices of one answer. Raises SourceBroken, with ENTSO-E's own reason where it gives one."""
-    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
-        raise SourceBroken("ENTSO-E sent a document with entities, which is not read")
     if body.count(b"<") > MAX_TAGS:
         raise SourceBroken(f"ENTSO-E sent a document of more than {MAX_TAGS:,} tags")
+    tree = TreeBuilder()
     try:
-        document = fromstring(body)  # noqa: S314 - it has no entities
-    except ParseError as error:
+        xml_pieces.parse(
+            body, "ENTSO-E's document", start=lambda tag: tree.start(tag, {}), end=tree.end, text=tree.data
+        )
+    except ExpatError as error:
         raise SourceBroken(f"ENTSO-E did not answer XML: {error}") from None
+    document = tree.close()
     if reason := _text(document, "Reason", "text"):
         raise SourceBroken(f"ENTSO-E: {reason[:200]}")
     try:
@@ -95,8 +98,8 @@ def _seconds(resolution: str) -> float:
 
 
 def _all(element: Element, name: str) -> Iterator[Element]:
-    """Children of that name, whatever the version in the name space."""
-    return (child for child in element if child.tag.rpartition("}")[2] == name)
+    """Children of that name, whatever its prefix."""
+    return (child for child in element if child.tag.rpartition(":")[2] == name)
 
 
 def _text(element: Element, *names: str) -> str:

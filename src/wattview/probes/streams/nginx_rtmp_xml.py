@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from xml.etree.ElementTree import Element, SubElement
 from xml.parsers import expat
 
-from wattview.probes import SourceBroken
+from wattview.probes import SourceBroken, xml_pieces
 
 UPDATE = "update the nginx RTMP module (1.2 or later escapes its page correctly)"
 PAGE = "set streams.nginx_rtmp_url to where nginx.conf says `rtmp_stat all;`"
@@ -27,10 +27,6 @@ MAX_HELD = 400_000
 
 MAX_TEXT = 4096
 """Maximum number of characters kept of an element's text."""
-
-_PIECE = 64 * 1024
-_MAX_TOKEN = 256 * 1024
-"""expat parses an unfinished tag again with every piece."""
 
 _TOKEN = re.compile(rb"<(?P<close>/?)(?P<tag>[a-zA-Z_][a-zA-Z0-9_]{0,39}) {0,8}(?P<empty>/?)>")
 _ENTITY = re.compile(r"&(?:#(?P<decimal>\d{1,7})|#x(?P<hex>[0-9a-fA-F]{1,6})|(?P<name>amp|lt|gt|quot|apos));")
@@ -64,7 +60,7 @@ def read(xml: bytes, collector: Callable[[], C]) -> tuple[Element, C, str]:
     Raises SourceBroken if this is not such a page, or is truncated.
     """
     if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
-        _refuse_dtd()
+        raise SourceBroken("the statistics page carries a DTD, which the RTMP module never sends")
     found, repairs = collector(), ""
     try:
         root = _strict(xml, found)
@@ -74,10 +70,6 @@ def read(xml: bytes, collector: Callable[[], C]) -> tuple[Element, C, str]:
     if root.tag != "rtmp":
         raise _not_a_page(xml)
     return root, found, repairs
-
-
-def _refuse_dtd(*_: object) -> None:
-    raise SourceBroken("the statistics page carries a DTD, which the RTMP module never sends")
 
 
 def _not_a_page(xml: bytes) -> SourceBroken:
@@ -127,17 +119,9 @@ class _Builder:
 
 def _strict(xml: bytes, collector: StatBuilder) -> Element:
     builder = _Builder(collector)
-    parser = expat.ParserCreate("utf-8")
-    parser.buffer_text = True
-    parser.StartElementHandler = lambda tag, _: builder.start(tag)
-    parser.EndElementHandler = lambda _: builder.end()
-    parser.CharacterDataHandler = builder.text
-    parser.StartDoctypeDeclHandler = _refuse_dtd
-    for begin in range(0, len(xml), _PIECE):
-        parser.Parse(xml[begin : begin + _PIECE], False)
-        if begin + _PIECE - parser.CurrentByteIndex > _MAX_TOKEN:
-            raise SourceBroken(f"the statistics page has a tag of more than {_MAX_TOKEN // 1024} KiB", PAGE)
-    parser.Parse(b"", True)
+    xml_pieces.parse(
+        xml, "the statistics page", start=builder.start, end=lambda _: builder.end(), text=builder.text, fix=PAGE
+    )
     assert builder.root is not None  # expat has found it
     return builder.root
 
