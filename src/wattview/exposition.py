@@ -169,7 +169,7 @@ def _escape(value: str) -> str:
     return encodable(value)
 
 
-_TEXT = r'"((?:[^"\\]|\\.)*)"'
+_TEXT = r'"((?:[^"\\]++|\\.)*+)"'  # possessive: else a text of megabytes takes hundreds of them to go back in
 _PAIR = re.compile(rf"(?:([a-zA-Z_][a-zA-Z0-9_]*)|{_TEXT})={_TEXT}")
 
 
@@ -262,21 +262,31 @@ def _openmetrics_type(name: str, kind: str) -> tuple[str, str]:
 def negotiate(accept: str) -> tuple[str, bool]:
     """The content type for an ``Accept`` header, and whether it is OpenMetrics. The default is the text format."""
     best, openmetrics = 0.0, False
-    for part in accept.split(","):
-        kind, *parameters = (piece.strip() for piece in part.split(";"))
-        weight = 1.0
-        version = "1.0.0"
-        for parameter in parameters:
-            key, _, value = parameter.partition("=")
-            if key == "q":
-                try:
-                    weight = float(value)
-                except ValueError:
-                    weight = 0.0
-            elif key == "version":
-                version = value.strip('"')
-        if kind == "application/openmetrics-text" and version in ("0.0.1", "1.0.0") and weight > best:
+    for kind, version, weight in _ranges(accept):
+        if kind == "application/openmetrics-text" and version in ("", "0.0.1", "1.0.0") and weight > best:
             best, openmetrics = weight, True
         elif kind in ("text/plain", "text/*", "*/*") and weight > best:
             best, openmetrics = weight, False
     return (OPENMETRICS, True) if openmetrics else (TEXT, False)
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether an ``Accept-Encoding`` header names gzip, and not with the weight 0, which refuses it."""
+    return any(coding == "gzip" and weight > 0 for coding, _, weight in _ranges(accept_encoding))
+
+
+def _ranges(accept: str) -> Iterator[tuple[str, str, float]]:
+    """What an ``Accept`` header lists (RFC 9110, 12.4.2): each with its version, "" without one, and its weight."""
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        weight, version = 1.0, ""
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.lower() == "q":
+                try:
+                    weight = float(value)
+                except ValueError:
+                    weight = 0.0
+            elif key.lower() == "version":
+                version = value.strip('"')
+        yield kind.lower(), version, weight

@@ -16,6 +16,7 @@ from wattview.exposition import (
     OPENMETRICS,
     TEXT,
     Family,
+    accepts_gzip,
     label_name,
     label_text,
     labels,
@@ -136,6 +137,7 @@ PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;versio
         ("text/plain", TEXT),
         (PROMETHEUS, OPENMETRICS),
         ("application/openmetrics-text", OPENMETRICS),
+        ('Application/OpenMetrics-Text; Version="1.0.0"; Q=0.5', OPENMETRICS),
         ("application/openmetrics-text;version=2.0.0,text/plain;q=0.1", TEXT),
         ("application/openmetrics-text;q=0.1,text/plain;q=0.9", TEXT),
         ("application/openmetrics-text;q=rubbish", TEXT),
@@ -144,3 +146,19 @@ PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;versio
 )
 def test_the_format_is_negotiated(accept: str, content_type: str) -> None:
     assert negotiate(accept)[0] == content_type
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "accepted"),
+    [
+        ("gzip", True),
+        ("zstd;q=1, GZIP;q=0.5", True),
+        ("gzip;q=0", False),
+        ("identity;q=1, gzip; q=0.0", False),
+        ("gzip;q=rubbish", False),
+        ("zstd, notgzip", False),
+        ("", False),
+    ],
+)
+def test_an_answer_is_compressed_for_those_who_take_it(accept_encoding: str, accepted: bool) -> None:
+    assert accepts_gzip(accept_encoding) is accepted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.conftest import ConfigFactory
 from tests.support.node_exporter import Exposition
 from wattview.exposition import render
 from wattview.probes import node
+from wattview.probes.node import textfile
 from wattview.probes.node.textfile import Textfile, parse
 
 NAMES = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_]{0,9}", fullmatch=True)
@@ -147,6 +149,17 @@ def test_a_broken_file_is_skipped_and_reported_once(
     assert read(collector).value("node_textfile_scrape_error") == 0
 
 
+def test_a_file_larger_than_the_limit_is_skipped(
+    directory: Path, collector: Textfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(textfile, "MAX_BYTES", 10)
+    (directory / "good.prom").write_text("good 1\n")
+    (directory / "large.prom").write_text("large 1\n" + "#" * 10)
+    found = read(collector)
+    assert found.value("node_textfile_scrape_error") == 1
+    assert (found.value("good"), "large" in found.names) == (1, False)
+
+
 def test_a_pipe_does_not_block_the_scrape(directory: Path, collector: Textfile) -> None:
     os.mkfifo(directory / "pipe.prom")
     assert read(collector).value("node_textfile_scrape_error") == 1
@@ -191,6 +204,14 @@ def test_a_text_file_that_repeats_our_family_is_merged_into_it(directory: Path, 
     found = Exposition(text)
     assert found.value("node_load1") != 77
     assert len(found.labels_of("node_os_info")) == 2
+
+
+@pytest.mark.parametrize("text", ["x" * 4_000_000, r"\n" * 2_000_000])
+def test_a_label_of_any_length_takes_memory_in_proportion_to_it(text: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (family,) = parse(f'x{{a="{text}"}} 1\n')
+    assert text in family.samples[0][0]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000
 
 
 def test_a_line_of_any_length_is_read_in_time_that_is_in_proportion_to_it() -> None:

@@ -27,7 +27,7 @@ from wattview.daemon.exporters.discovery import TargetGroup, target_groups
 from wattview.daemon.exporters.entries import EXPORTERS, Exporter
 from wattview.daemon.exporters.expected import SelfReport, state_by_sources
 from wattview.daemon.exporters.scrape import BadQuery, Scrape, Shown
-from wattview.exposition import negotiate, render, render_zipped
+from wattview.exposition import accepts_gzip, negotiate, render, render_zipped
 from wattview.foreign_text import wire_json
 from wattview.model import HostReading
 
@@ -84,7 +84,7 @@ class Endpoints:
             return PlainTextResponse(f"{error}\n", 400)
         content_type, openmetrics = negotiate(request.headers.get("accept", ""))
         count = sum([len(family.samples) for family in families])
-        zipped = count >= GZIP_MIN_SAMPLES and "gzip" in request.headers.get("accept-encoding", "")
+        zipped = count >= GZIP_MIN_SAMPLES and accepts_gzip(request.headers.get("accept-encoding", ""))
         encode = render_zipped if zipped else render
         if count <= QUICK_SAMPLES:
             body = encode(families, openmetrics)

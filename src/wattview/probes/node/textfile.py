@@ -11,13 +11,17 @@ import logging
 import math
 import os
 import re
-import stat
+from pathlib import Path
 from typing import NamedTuple, cast
 
+from wattview import whole_file
 from wattview.config import Config
 from wattview.exposition import Family, FamilyType, gauge, label_text, labels, parse_series
 
 log = logging.getLogger("wattview.node")
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Of one file: more than 100,000 series."""
 
 _TYPES = frozenset(("counter", "gauge", "untyped", "histogram", "summary"))
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -79,16 +83,12 @@ class Textfile:
         known = self._read.get(path)
         try:
             status = os.stat(path)
-            if not stat.S_ISREG(status.st_mode):
-                # Reading a pipe would block the scrape.
-                raise OSError("not a regular file")
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if known is None or known.stamp != stamp:
-                with open(path, encoding="utf-8") as stream:
-                    text = stream.read()
+                text = whole_file.read(Path(path), MAX_BYTES).decode()
                 known = self._read[path] = _File(stamp, parse(text))
         except OSError as error:
-            self._say(path, str(error))
+            self._say(path, error.strerror or str(error))
             return None
         except ValueError as error:
             self._say(path, str(error))
@@ -201,7 +201,7 @@ def _closing_brace(text: str) -> int:
     raise ValueError("the labels' brace is not closed")
 
 
-_PAIR = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*("(?:[^"\\]|\\.)*")\s*(,|$)')
+_PAIR = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*("(?:[^"\\]++|\\.)*+")\s*(,|$)')
 
 
 def _tidy(body: str) -> str:
