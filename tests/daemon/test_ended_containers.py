@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import time
+import tracemalloc
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,6 +48,17 @@ def test_nothing_is_remembered_of_ends_that_are_long_past() -> None:
     shown(words, "prometheus", ("web", 990.0))
     shown(words, "prometheus")
     assert words._shown == {}
+
+
+def test_a_client_that_changes_its_long_name_costs_little_memory() -> None:
+    words = EndedContainers()
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            shown(words, f"{number:060000}", ("web", 990.0))
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 class Scraper:

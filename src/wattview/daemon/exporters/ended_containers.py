@@ -20,15 +20,17 @@ class EndedContainers:
     """``for_scraper`` filters a reading for one scraper, and remembers what it was shown."""
 
     def __init__(self) -> None:
-        self._shown: dict[_End, set[str]] = {}
+        self._shown: dict[_End, set[int]] = {}
+        """The scrapers, by the hashes of their names, which are as long as a client makes them."""
 
     def for_scraper(self, scraper: str, reading: ContainersReading) -> ContainersReading:
         """The reading without ended containers that this scraper has already seen."""
+        who = hash(scraper)
         ends = {_end(container): container for container in reading.ended}
         self._shown = {end: self._shown.get(end, set()) for end in ends}
-        news = tuple([container for end, container in ends.items() if scraper not in self._shown[end]])
+        news = tuple([container for end, container in ends.items() if who not in self._shown[end]])
         for container in news:
-            self._shown[_end(container)].add(scraper)
+            self._shown[_end(container)].add(who)
         return reading if len(news) == len(ends) else msgspec.structs.replace(reading, ended=news)
 
 
