@@ -20,17 +20,19 @@ async def lines(answer: httpx.Response, quiet_seconds: float) -> AsyncIterator[b
     httpx's own ``aiter_lines`` decodes them to text, which JSON does not need: it costs as much as reading a snapshot.
     """
     loop = asyncio.get_running_loop()
-    pieces, rest = answer.aiter_raw(), b""
+    pieces, rest = answer.aiter_raw(), bytearray()
     due = loop.time() + quiet_seconds
     while True:
         async with asyncio.timeout_at(due):
             piece = await anext(pieces, None)
         if piece is None:
             return
-        *lines, rest = (rest + piece).split(b"\n")
+        *lines, last = piece.split(b"\n")
+        for line in lines:
+            yield bytes(rest + line) if rest else line
+            rest.clear()
+        rest += last
         if len(rest) > MAX_LINE_BYTES:
             raise BadAnswer(f"the daemon sent a line of more than {MAX_LINE_BYTES // 2**20} MiB")
-        for line in lines:
-            yield line
         if lines:
             due = loop.time() + quiet_seconds

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
@@ -88,6 +89,20 @@ def compressed(_: str) -> Iterator[bytes]:
 def silent_after_the_first(_: str) -> Iterator[bytes]:
     yield head() + b"data: " + msgspec.json.encode(snapshot()) + b"\n\n"
     yield from slowly(b"data: " + b"a" * 1000, 0.02)
+
+
+async def test_a_line_in_small_pieces_is_read_in_linear_time() -> None:
+    class Pieces(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"first\n\nsecond\nbe"
+            for _ in range(500_000):
+                yield b"aaaaaaaa"
+            yield b"\nrest"
+
+    began = time.process_time()
+    found = [line async for line in line_stream.lines(httpx.Response(200, stream=Pieces()), 60.0)]
+    assert found == [b"first", b"", b"second", b"be" + b"aaaaaaaa" * 500_000]
+    assert time.process_time() - began < 20
 
 
 @pytest.mark.parametrize("script", [trickling, one_line_without_end, compressed, silent_after_the_first])
