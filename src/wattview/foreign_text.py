@@ -8,6 +8,7 @@ evaluates a cell that looks like a formula (OWASP, *CSV Injection*).
 from __future__ import annotations
 
 import unicodedata
+from hashlib import blake2s
 from typing import Any
 
 import msgspec
@@ -24,6 +25,18 @@ def clean(text: str, keep: str = "\n") -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in keep or _is_space(one) else REPLACEMENT for one in text)
+
+
+def cut(text: str, longest: int) -> str:
+    """``text``, or its beginning with an ellipsis."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def shortened(name: str, longest: int = 256) -> str:
+    """``name``, or its beginning with a digest of the whole, so that two long names stay two."""
+    if len(name) <= longest:
+        return name
+    return f"{name[:longest]}…{blake2s(name.encode('utf-8', 'replace'), digest_size=8).hexdigest()}"
 
 
 def encodable(text: str) -> str:

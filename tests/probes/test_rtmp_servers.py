@@ -341,6 +341,18 @@ def test_the_server_at_the_configured_address_is_recognised(
         assert the_kind(make_config, f"streams.nginx_rtmp_url={server.url}", f"streams.server={kind}") == kind
 
 
+def test_long_names_of_streams_are_cut_and_stay_apart(make_config: ConfigFactory) -> None:
+    long = "x" * 4000
+    streams = page(stream(f"{long}1"), stream(f"{long}2"), stream("short"))
+    with Answers(lambda _: Answer(streams)) as server:
+        reading = RtmpServerProbe(make_config(f"streams.nginx_rtmp_url={server.url}/stat")).read()
+    names = {one.name for one in reading.streams}
+    assert len(names) == 3
+    assert "short" in names
+    assert max(map(len, names)) < 300
+    assert len(render(families(reading))) < 60_000
+
+
 def test_a_server_at_an_apis_usual_port_is_found(make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = f"streams.nginx_rtmp_url=http://127.0.0.1:{free_port()}/stat"
     with Answers(srs(SRS_STREAM)) as server:

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit, urlunsplit
 
+from msgspec.structs import replace
+
 from wattview.config import Config, ConfigError, Streams
-from wattview.model import StreamsReading
+from wattview.foreign_text import shortened
+from wattview.model import Stream, StreamsReading
 from wattview.probes import Probe, SourceAbsent, SourceError, SourceRefused
 from wattview.probes.streams import mediamtx, nginx_rtmp, srs
 from wattview.probes.streams.http import Silent, access, fail_if_closed
 from wattview.probes.streams.kind import StreamServer
+
+NAMES = ("app", "name", "video_codec", "video_profile", "video_level", "audio_codec", "audio_profile")
 
 SERVERS: tuple[StreamServer, ...] = (nginx_rtmp.SERVER, mediamtx.SERVER, srs.SERVER)
 
@@ -30,9 +35,9 @@ class RtmpServerProbe:
     def read(self) -> StreamsReading:
         """The server and its streams. Raises SourceAbsent, SourceRefused or SourceBroken."""
         if self._probe is None:
-            return self._recognise()
+            return _with_short_names(self._recognise())
         try:
-            return self._probe.read()
+            return _with_short_names(self._probe.read())
         except SourceRefused:
             raise
         except SourceError:
@@ -67,6 +72,19 @@ class RtmpServerProbe:
                 return reading
         assert first is not None
         raise first
+
+
+def _with_short_names(reading: StreamsReading) -> StreamsReading:
+    """Every sample of a stream carries its names, and publishers choose them."""
+    streams = tuple(map(_with_short_name, reading.streams))
+    server = replace(reading.server, name=shortened(reading.server.name))
+    return replace(reading, streams=streams, server=server)
+
+
+def _with_short_name(stream: Stream) -> Stream:
+    given = {name: text for name in NAMES if (text := getattr(stream, name)) is not None}
+    short = {name: shortened(text) for name, text in given.items()}
+    return stream if short == given else replace(stream, **short)
 
 
 def check_server(streams: Streams) -> None:

@@ -259,7 +259,7 @@ def parse(
         faults=tuple(faults),
         server=RtmpServer(
             name=f"srs {version}".rstrip(),
-            pid=int(pid) if str(pid).isdigit() else None,
+            pid=int(pid) if re.fullmatch("[0-9]{1,9}", str(pid)) else None,
             connections=sum(one.publishers + one.players for one in live) if not beyond + damaged_streams else None,
             unlisted_streams=beyond + damaged_streams,
             bytes_in_total=total(vhost.recv_bytes for vhost in vhosts),
