@@ -12,10 +12,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from wattview.foreign_text import cut
+
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec's decoders raise for any bytes."""
 
 LONGEST = 60
+LONGEST_REASON = 2000
 
 _WHERE = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>.*)`$", re.DOTALL)
 _FIELD = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
@@ -25,12 +28,13 @@ _PLAIN = {"object": "an object", "array": "a list", "str": "text", "bool": "true
 
 
 class Explained(Exception):
-    """An error for users: ``reason`` names the place and the problem; ``fix`` says how to fix it, or is ""."""
+    """An error for users: ``reason`` names the place and the problem; ``fix`` says how to fix it, or is "". Both may
+    quote something from outside, and are cut."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
-        super().__init__(f"{reason}; {fix}" if fix else reason)
-        self.reason = reason
-        self.fix = fix
+        self.reason = cut(reason, LONGEST_REASON)
+        self.fix = cut(fix, LONGEST_REASON)
+        super().__init__(f"{self.reason}; {self.fix}" if fix else self.reason)
 
 
 class Mistake(Struct, frozen=True):

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattview.config import ConfigError, load
-from wattview.decoding import did_you_mean, mistake, shown, steps, value_at, why_unreadable
+from wattview.decoding import Explained, did_you_mean, mistake, shown, steps, value_at, why_unreadable
 from wattview.model.run_request import WrongField, run_request
+from wattview.probes import SourceBroken
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True):
@@ -91,3 +92,10 @@ def test_an_error_in_a_multi_line_field_is_found() -> None:
     assert mistake(caught.value).path == "a\nb"
     with pytest.raises(WrongField, match="no such field"):
         run_request({"scenarios": [{"name": "x", "fp\ns": 1}]})
+
+
+@pytest.mark.parametrize("kind", [Explained, SourceBroken])
+def test_an_error_that_quotes_megabytes_is_cut(kind: type[Explained] | type[SourceBroken]) -> None:
+    error = kind("a" * 10_000_000, "b" * 10_000_000)
+    assert (error.reason[:5], error.fix[:5]) == ("aaaaa", "bbbbb")
+    assert max(len(text) for text in (error.reason, error.fix, str(error))) < 5000

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
-from wattview.decoding import Explained
+from wattview.decoding import LONGEST_REASON, Explained
+from wattview.foreign_text import cut
 from wattview.model import ProbeState, Reading
 
 
@@ -38,14 +39,15 @@ class Probe(Protocol[R_co]):
 
 
 class SourceError(Exception):
-    """A source without a reading. ``reason`` names the source and the problem; ``fix`` says how to fix it, or is ""."""
+    """A source without a reading. ``reason`` names the source and the problem; ``fix`` says how to fix it, or is "".
+    Both may quote the source, and are cut."""
 
     state: ProbeState = "broken"
 
     def __init__(self, reason: str, fix: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.fix = fix
+        self.reason = cut(reason, LONGEST_REASON)
+        self.fix = cut(fix, LONGEST_REASON)
+        super().__init__(self.reason)
 
 
 class SourceAbsent(SourceError):
