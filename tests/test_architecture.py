@@ -17,7 +17,7 @@ MOST_MODULES = 16
 
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "axis": (),
-    "decoding": (),
+    "decoding": ("foreign_text",),
     "exposition": ("foreign_text", "gc_tuning"),
     "foreign_text": (),
     "frame_rate": (),
