@@ -367,6 +367,32 @@ def test_10_mb_of_broken_json_takes_no_longer_than_10_mb_of_valid_json(pattern: 
     assert took[1] < 10 * took[0] + 0.5
 
 
+@pytest.mark.parametrize(
+    ("make", "entry"),
+    [
+        (SrsProbe, b'{"code":0,"pid":"1","streams":[%s]}' % b",".join([b'{"id":1,"name":"a","app":"b"}'] * 100_000)),
+        (MediaMtxProbe, b'{"itemCount":9,"pageCount":99,"items":[%s]}' % b",".join([b'{"name":"a"}'] * 100_000)),
+    ],
+    ids=["srs", "mediamtx"],
+)
+def test_pages_with_more_entries_than_asked_for_are_refused(
+    make: Callable[[str], SrsProbe | MediaMtxProbe], entry: bytes
+) -> None:
+    began = time.process_time()
+    with Answers(lambda _: Answer(entry)) as server, pytest.raises(SourceBroken, match="100,000 entries where 500"):
+        make(server.url).read()
+    assert time.process_time() - began < 3
+
+
+def test_streams_of_one_id_and_its_clients_are_read_in_linear_time() -> None:
+    streams, clients = [SRS_STREAM] * 9_000, [{"id": 1, "stream": SRS_STREAM["id"]}] * 9_000
+    with Answers(srs(*streams, clients=clients)) as server:
+        began = time.process_time()
+        (found,) = SrsProbe(server.url).read().streams
+        assert time.process_time() - began < 8
+    assert len(found.clients) == 9_000
+
+
 # MediaMTX
 
 

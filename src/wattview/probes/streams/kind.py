@@ -7,10 +7,15 @@ from typing import NamedTuple
 
 from wattview.fetch import Access
 from wattview.model import Fault, StreamsReading
-from wattview.probes import Probe
+from wattview.probes import Probe, SourceBroken
 
 MAX_STREAMS = 2000
 """Maximum number of listed streams; each takes some 40 samples of a scrape."""
+
+PAGE = 500
+"""Entries that are asked for at once of an API's list."""
+
+MAX_PAGES = 20
 
 
 class StreamServer(NamedTuple):
@@ -23,6 +28,12 @@ class StreamServer(NamedTuple):
     api: str = ""
     port: int | None = None
     programs: tuple[str, ...] = ()
+
+
+def check_page(place: str, entries: int) -> None:
+    """Raises SourceBroken if a page has far more entries than it was asked for: twenty such pages take gigabytes."""
+    if entries > 2 * PAGE:
+        raise SourceBroken(f"{place}: {entries:,} entries where {PAGE} were asked for")
 
 
 def too_many(unlisted: int) -> Fault:

@@ -20,11 +20,9 @@ from wattview.fetch import Site
 from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes import SourceError
 from wattview.probes.streams import http as rtmp_http
-from wattview.probes.streams.kind import MAX_STREAMS, StreamServer, too_many
+from wattview.probes.streams.kind import MAX_PAGES, MAX_STREAMS, PAGE, StreamServer, check_page, too_many
 from wattview.probes.streams.rates import total
 
-_PAGE = 500
-_MAX_PAGES = 20
 MAX_TOLD = 20
 """Maximum number of malformed entries that are reported individually."""
 _START = "set `api: yes` in mediamtx.yml, and streams.nginx_rtmp_url to the address of its API"
@@ -98,8 +96,9 @@ class MediaMtxProbe(rtmp_http.ApiProbe):
     async def _read(self, site: Site) -> StreamsReading:
         paths: list[_Path] = []
         unread: list[str] = []
-        for page in range(_MAX_PAGES):
-            listed = await _get(site, f"/v3/paths/list?itemsPerPage={_PAGE}&page={page}", _Paths)
+        for page in range(MAX_PAGES):
+            listed = await _get(site, f"/v3/paths/list?itemsPerPage={PAGE}&page={page}", _Paths)
+            check_page(site.url, len(listed.items or ()))
             for item in listed.items or ():
                 _take(item, paths, unread)
             if page + 1 >= listed.page_count:
@@ -141,8 +140,8 @@ def _lists_of(paths: list[_Path]) -> list[str]:
 
 
 async def _connections(site: Site, name: str) -> list[_Connection]:
-    listed = await _optional(site, f"/v3/{name}/list?itemsPerPage={_PAGE}", _Connections)
-    return (listed and listed.items) or []
+    listed = await _optional(site, f"/v3/{name}/list?itemsPerPage={PAGE}", _Connections)
+    return ((listed and listed.items) or [])[: 2 * PAGE]
 
 
 async def _optional(site: Site, path: str, kind: type[T]) -> T | None:

@@ -21,12 +21,10 @@ from wattview.fetch import Fetched, Site
 from wattview.model import Fault, RtmpServer, Stream, StreamClient, StreamsReading
 from wattview.probes import SourceBroken, SourceError
 from wattview.probes.streams import http as rtmp_http
-from wattview.probes.streams.kind import MAX_STREAMS, StreamServer, too_many
+from wattview.probes.streams.kind import MAX_PAGES, MAX_STREAMS, PAGE, StreamServer, check_page, too_many
 from wattview.probes.streams.nginx_rtmp_stat import merge
 from wattview.probes.streams.rates import total
 
-_PAGE = 500
-_MAX_PAGES = 20
 _SETTLED_SECONDS = 60.0
 """``kbps`` are means over 30 seconds: from this age on, a 0 is a measurement."""
 _START = "set `http_api { enabled on; }` in srs.conf, and streams.nginx_rtmp_url to the address of its API"
@@ -146,12 +144,13 @@ async def _listed(site: Site, what: str, kind: type[L]) -> tuple[list[L], list[s
     """A list's pages until one is not full, and the entries that could not be read."""
     pages: list[L] = []
     damaged: list[str] = []
-    for number in range(_MAX_PAGES):
-        answer = await _get(site, f"/api/v1/{what}?start={number * _PAGE}&count={_PAGE}")
+    for number in range(MAX_PAGES):
+        answer = await _get(site, f"/api/v1/{what}?start={number * PAGE}&count={PAGE}")
         page, unread = _salvaged(answer, what, kind)
+        check_page(answer.place, len(page.items))
         pages.append(page)
         damaged += unread
-        if len(page.items) + len(unread) < _PAGE:
+        if len(page.items) + len(unread) < PAGE:
             break
     return pages, damaged
 
@@ -192,10 +191,7 @@ def _salvaged(answer: Fetched, what: str, kind: type[L]) -> tuple[L, list[str]]:
     starts: list[int] = [match.end() for match in _ENTRY.finditer(entries)]
     if not starts:
         _decoded(answer, kind)
-    if len(starts) > 2 * _PAGE:
-        raise SourceBroken(
-            f"{answer.place}: {len(starts):,} entries where {_PAGE} were asked for, and not all are JSON"
-        )
+    check_page(answer.place, len(starts))
     found = _decoded(answer._replace(body=head + b"[]}"), kind)
     damaged: list[str] = []
     for begin, end in zip(starts, [*starts[1:], len(entries)], strict=True):
@@ -243,7 +239,8 @@ def parse(
     by_stream: dict[Id, list[_SrsClient]] = {}
     for client in clients:
         by_stream.setdefault(client.stream, []).append(client)
-    found = [_stream(stream, by_stream.get(stream.id, [])) for stream in streams]
+    # Of two streams with one id, the first has its clients: they cost once.
+    found = [_stream(stream, by_stream.pop(stream.id, [])) for stream in streams]
     live = [stream for stream in found if stream.publishers or stream.players]
     merged, _ = merge(live[:MAX_STREAMS])
     beyond = len(live[MAX_STREAMS:])
