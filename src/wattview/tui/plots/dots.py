@@ -87,7 +87,7 @@ Heights = tuple[int, ...]
 """The upper end of each layer of a column, in dots."""
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def _cells(
     pair: tuple[Heights | None, Heights | None], rows: int, numbers: tuple[int, ...]
 ) -> list[tuple[int, int, int | None]]:
