@@ -287,6 +287,19 @@ async def test_an_interrupted_stream_gives_a_toast_and_a_log_line(daemon: Script
         await until(pilot, lambda: "stream live/stream1" in screen_text(pilot.app))
 
 
+async def test_many_alerts_at_once_leave_the_screen_readable(daemon: ScriptedDaemon) -> None:
+    """Each is in the log; of the toasts the last says so."""
+    async with opened(daemon) as pilot:
+        for number in range(20):
+            daemon.tell("warning", f"container web-{number}", "has failed and was restarted", alert=True)
+        daemon.say(snapshot(5.0))
+        await until(pilot, lambda: "More alerts" in screen_text(pilot.app))
+        titles = [toast.title for toast in pilot.app._notifications]
+        assert titles == ["container web-0", "container web-1", "container web-2", "More alerts"]
+        await pilot.press("9")
+        await until(pilot, lambda: "container web-19" in screen_text(pilot.app))
+
+
 # GPU
 
 

@@ -23,7 +23,7 @@ from textual.screen import Screen
 from wattview.client import Address, Client, ClientError
 from wattview.config import Tui
 from wattview.model import Run, Snapshot
-from wattview.tui.base_app import KEYS, key_names
+from wattview.tui.base_app import KEYS, MOST_TOASTS, key_names
 from wattview.tui.events import Lines
 from wattview.tui.feed import Link, LinkChanged, SnapshotArrived, follow
 from wattview.tui.fleet.remote_encoders import RemoteEncoders
@@ -222,9 +222,12 @@ class Dashboard(RunsApp):
             return  # the next snapshot asks again
         finally:
             self._hearing = False
-        for event in self.events.add(told):
-            if event.alert and now - event.time <= TOAST_SECONDS:
-                self.notify(event.text, title=event.about, severity="error" if event.level == "error" else "warning")
+        alerts = [event for event in self.events.add(told) if event.alert and now - event.time <= TOAST_SECONDS]
+        room = max(0, MOST_TOASTS - len(self._notifications))
+        for event in alerts[:room]:
+            self.notify(event.text, title=event.about, severity="error" if event.level == "error" else "warning")
+        if len(alerts) > room:
+            self.notify("9 shows all of them.", title="More alerts", severity="warning")
         self.paint_soon()
 
     @work(exit_on_error=False)

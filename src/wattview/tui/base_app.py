@@ -38,6 +38,9 @@ from wattview.tui.toolkit.style_sheet import LazyStylesheet
 TIDY_SECONDS = 120.0
 """How often ``tidy_up`` is called, which takes about a tenth of a second."""
 
+MOST_TOASTS = 3
+"""Of what happens at once. A screen has no room for more."""
+
 AGAIN_SECONDS = 300.0
 """A warning that comes again within this time is in the log, and no second toast."""
 

@@ -21,7 +21,7 @@ from wattview.client import Address
 from wattview.config import Tui
 from wattview.fleet import FleetStore
 from wattview.tui.app import Dashboard
-from wattview.tui.base_app import KEYS, BaseApp, key_names
+from wattview.tui.base_app import KEYS, MOST_TOASTS, BaseApp, key_names
 from wattview.tui.fleet.feed import FleetHost, FleetSource, LiveFleet, StoreFleet
 from wattview.tui.fleet.host_screen import StoreHost
 from wattview.tui.fleet.hosts_screen import CursorPlace, Fleet, FleetPage, FleetPicture
@@ -31,7 +31,6 @@ from wattview.tui.widgets.filter_bar import FilterBar
 from wattview.tui.widgets.table import Table
 
 TICK_SECONDS = 1.0
-MOST_TOASTS = 3
 
 
 class FleetApp(BaseApp):
