@@ -41,6 +41,9 @@ WRAPPERS = {
     "ends and leaves one": "sleep 600 & echo $! > {pid}",
     "leaves one in a session of its own": "setsid sh -c 'echo $$ > {pid}; exec sleep 600' & sleep 600",
     "ends and leaves one in a session of its own": "setsid sh -c 'echo $$ > {pid}; exec sleep 600' &",
+    "starts one with neither its session nor its environment": (
+        "env -i PATH=$PATH setsid sh -c 'echo $$ > {pid}; exec sleep 600' & sleep 600"
+    ),
     "leaves one that holds the output": "setsid sh -c 'echo $$ > {pid}; exec sleep 600' & exit 3",
 }
 
@@ -164,6 +167,19 @@ async def test_a_disk_that_is_full_does_not_stop_a_child() -> None:
                                    stderr=ChildLog(Path("/dev/full")))  # fmt: skip
     assert await children.ended(process, 10.0)
     assert await children.stop(process) == 0
+
+
+async def test_a_pipe_that_a_stranger_holds_open_is_closed_here() -> None:
+    """One who has left with neither the session nor the environment of its parent is not known as ours."""
+    before = set(os.listdir("/proc/self/fd"))
+    text = "env -i PATH=$PATH setsid sh -c 'echo $$; exec sleep 600' & exit 0"
+    status, said = await children.output([*SHELL, text], seconds=10.0)
+    try:
+        assert status == 0
+        assert alive(int(said))
+        await until(lambda: set(os.listdir("/proc/self/fd")) <= before, "the pipe is closed")
+    finally:
+        os.kill(int(said), signal.SIGKILL)
 
 
 async def test_a_command_that_never_stops_printing_or_hangs_is_ended() -> None:

@@ -1,8 +1,9 @@
 """Orphaned grandchildren: processes that children started, found and ended after their parent is gone.
 
 The daemon is a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER): a process whose parent has ended becomes its child. Such
-an orphan is recognised by its session, or by a mark in its environment that every program started by ``children`` has;
-its pid cannot be reused before it has been reaped here. If the daemon itself is killed, a shell that holds the other
+an orphan is recognised by its session, by a mark in its environment that every program started by ``children`` has, or,
+where a wrapper such as su or sudo has changed both, because it descended from a child that is being ended; its pid
+cannot be reused before it has been reaped here. If the daemon itself is killed, a shell that holds the other
 end of a pipe sees the pipe close, and kills every process with the mark.
 """
 
@@ -14,6 +15,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Collection
+from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
 _MARK = "WATTVIEW_CHILD_OF"
@@ -49,9 +51,37 @@ def guard() -> None:
     os.close(read_end)
 
 
-def strays(running: Collection[int], sessions: Collection[int]) -> list[int]:
+MOST_DESCENDANTS = 1000
+
+Identity = tuple[int, str]
+"""A pid, and when its process started, in the kernel's ticks."""
+
+
+def descendants(pid: int) -> set[Identity]:
+    """The children of a process, theirs, and so on; not more than are worth a moment's wait."""
+    found: set[Identity] = set()
+    asked = [pid]
+    while asked and len(found) < MOST_DESCENDANTS:
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{asked.pop()}/task").iterdir():
+                pids = [int(one) for one in (task / "children").read_text("ascii").split()]
+                found |= {one for one in map(identity, pids) if one is not None}
+                asked += pids
+    return found
+
+
+def identity(pid: int) -> Identity | None:
+    """Of a process that exists."""
+    try:
+        return pid, Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
+    except (OSError, IndexError):
+        return None
+
+
+def strays(running: Collection[int], sessions: Collection[int], descended: Collection[Identity]) -> list[int]:
     """Orphans of our children, except those in the sessions of children that are still ``running``. ``sessions`` are
-    those of all children so far. Ended processes are reaped. Blocks."""
+    those of all children so far, ``descended`` what children had started when they were ended. Ended processes are
+    reaped. Blocks."""
     import psutil
 
     own = psutil.Process()
@@ -62,7 +92,9 @@ def strays(running: Collection[int], sessions: Collection[int]) -> list[int]:
             continue
         with contextlib.suppress(OSError, psutil.Error):
             session = os.getsid(pid)
-            ours = session not in running and (session in sessions or child.environ().get(_MARK) == str(own.pid))
+            ours = identity(pid) in descended or (
+                session not in running and (session in sessions or child.environ().get(_MARK) == str(own.pid))
+            )
             if ours and not _reaped(pid):
                 found.append(pid)
     return found
@@ -71,7 +103,7 @@ def strays(running: Collection[int], sessions: Collection[int]) -> list[int]:
 def kill(pids: Collection[int]) -> None:
     """Kills orphans: they are our children and nobody else reaps them, so their pids cannot have been reused."""
     for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
 
 

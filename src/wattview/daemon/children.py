@@ -70,6 +70,7 @@ def child_command(argv: Sequence[str], *, death_signal: signal.Signals = signal.
 
 _running: dict[int, Process] = {}
 _sessions: set[int] = set()
+_descended: set[child_groups.Identity] = set()
 _logs: dict[int, asyncio.Task[None]] = {}
 _guarded: list[bool] = []
 
@@ -124,12 +125,16 @@ async def stop(process: Process, *, first: signal.Signals = signal.SIGTERM, pati
     status; -9 if the kernel cannot end it now."""
     status = await end(process, first=first, patience_seconds=patience_seconds)
     await end_strays(patience_seconds)
+    close_pipes(process)
     return status
 
 
 async def end(process: Process, *, first: signal.Signals = signal.SIGTERM, patience_seconds: float = 5.0) -> int:
     """Like ``stop``, but without processes that left the group or outlived the child: ``end_strays`` finds those, for
-    many children at once."""
+    many children at once. Nor are its pipes closed (``close_pipes``)."""
+    _descended.intersection_update([child_groups.identity(pid) for pid, _ in _descended])
+    if process.returncode is None:
+        _descended.update(child_groups.descendants(process.pid))
     for number, seconds in ((first, patience_seconds), (signal.SIGKILL, KILL_SECONDS)):
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -144,11 +149,16 @@ async def end(process: Process, *, first: signal.Signals = signal.SIGTERM, patie
     return process.returncode
 
 
+def close_pipes(process: Process) -> None:
+    """Closes our ends of a child's pipes: asyncio keeps them for as long as any process has the other ends open."""
+    process._transport.close()  # type: ignore[attr-defined]
+
+
 async def end_strays(patience_seconds: float = 0.0) -> None:
     """Ends the orphans of ended children: they were signalled with the group, so they are awaited and then killed."""
     loop = asyncio.get_running_loop()
     kill_at, give_up_at = loop.time() + patience_seconds, loop.time() + patience_seconds + KILL_SECONDS
-    while left := await asyncio.to_thread(child_groups.strays, set(_running), set(_sessions)):
+    while left := await asyncio.to_thread(child_groups.strays, set(_running), set(_sessions), set(_descended)):
         if loop.time() >= give_up_at:
             log.error("processes %s were killed but still exist", left)
             return

@@ -74,6 +74,8 @@ class WatchedFfmpeg:
         if self._reader is not None:
             await asyncio.wait({self._reader}, timeout=2 * children.DRAIN_SECONDS)
             self._reader.cancel()
+        if self._process is not None:
+            children.close_pipes(self._process)
 
     @property
     def queue_was_full(self) -> bool:
