@@ -129,9 +129,9 @@ def fit(text: str, width: int) -> str:
     """The start of a text, with ``…`` if it is cut, in at most ``width`` cells."""
     if cells(text) <= width:
         return text
-    while text and cells(text) >= width:
-        text = text[:-1]
-    return text + "…"
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width - 1) + "…"
 
 
 def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
