@@ -7,6 +7,7 @@ evaluates a cell that looks like a formula (OWASP, *CSV Injection*).
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from hashlib import blake2s
 from typing import Any
@@ -15,16 +16,19 @@ import msgspec
 
 REPLACEMENT = "·"
 
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Marks and letters without a shape (Unicode's Default_Ignorable_Code_Point) that Python calls printable."""
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """First characters of a cell that a spreadsheet may evaluate; some normalise the full-width forms."""
 
 
 def clean(text: str, keep: str = "\n") -> str:
     """``text`` with a dot for every control and format character (C0, C1, bidirectional, zero-width, tags, surrogates)
-    except those in ``keep``."""
-    if text.isprintable():
+    except those in ``keep``, and for every character without a shape."""
+    if _is_plain(text):
         return text
-    return "".join(one if one.isprintable() or one in keep or _is_space(one) else REPLACEMENT for one in text)
+    return "".join(one if _is_shown(one) or one in keep else REPLACEMENT for one in text)
 
 
 def cut(text: str, longest: int) -> str:
@@ -68,17 +72,19 @@ def one_line(text: str) -> str:
     return clean(text, keep="")
 
 
-def _is_space(character: str) -> bool:
-    return unicodedata.category(character) == "Zs"
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or _UNSEEN.search(text) is None)
+
+
+def _is_shown(character: str) -> bool:
+    return _is_plain(character) or unicodedata.category(character) == "Zs"
 
 
 def json_escaped(text: str) -> str:
     r"""Equivalent JSON in which characters that a terminal would interpret are ``\uXXXX``."""
-    if text.isprintable():
+    if _is_plain(text):
         return text
-    return "".join(
-        one if one.isprintable() or one == "\n" or _is_space(one) else _json_escape(ord(one)) for one in text
-    )
+    return "".join(one if _is_shown(one) or one == "\n" else _json_escape(ord(one)) for one in text)
 
 
 def _json_escape(code: int) -> str:

@@ -18,10 +18,19 @@ HOSTILE = (
     "\r\nfake: done\b\b\x7f",
     "\u202egpj.exe\u2066\u2069\u200f\u061c",  # the order of text
     "a\u200bb\u200db\u2060\ufeff\u00ad\U000e0041",  # what takes no room
+    "\u3164\ufe0f\U000e0101\u034f",  # letters and marks without a shape
     "\u2028\u2029\x85",  # more line breaks
     "\ufdd1[red]x[/red]",  # our own marks, and markup
 )
 EVIL = "".join(HOSTILE)
+SHAPELESS = {
+    chr(code)
+    for first, last in ((0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x3164, 0x3164),
+                        (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xE0100, 0xE01EF))
+    for code in range(first, last + 1)
+}  # fmt: skip
+"""What is printable to Python and has no shape: what of DerivedCoreProperties.txt's Default_Ignorable_Code_Point is in
+the categories Mn and Lo."""
 OUR_COLOURS = re.compile(r"\x1b\[(?:0|1|2|3[1-6])m")
 
 Made = TypeVar("Made")
@@ -30,7 +39,11 @@ Made = TypeVar("Made")
 def obeyed(text: str) -> list[str]:
     """What a terminal would obey, or a reader be misled by, but our own colours and line breaks."""
     text = OUR_COLOURS.sub("", text)
-    return [one for one in text if one != "\n" and not one.isprintable() and unicodedata.category(one) != "Zs"]
+    return [
+        one
+        for one in text
+        if (one != "\n" and not one.isprintable() and unicodedata.category(one) != "Zs") or one in SHAPELESS
+    ]
 
 
 def with_hostile_text(value: Made, evil: str = EVIL) -> Made:
