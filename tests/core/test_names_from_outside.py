@@ -25,7 +25,7 @@ from tests.support.measured_runs import baseline, scenario, write_runs
 from tests.support.sweep import sweep
 from wattview.cli.commands import main
 from wattview.cli.log_lines import LogLines
-from wattview.cli.terminal import bad, say
+from wattview.cli.terminal import bad, cells, fit, say
 from wattview.foreign_text import clean, csv_cell, json_escaped
 from wattview.model import Finding, RunResult
 
@@ -205,3 +205,30 @@ def test_a_line_of_the_log_is_one_line() -> None:
     line = LogLines("%(levelname)s %(name)s: %(message)s").format(record)
     assert obeyed(line) == []
     assert "\n" not in line
+
+
+# lengths
+
+
+def test_a_long_name_is_cut_at_once() -> None:
+    before = time.monotonic()
+    for long in ("漢" * 100_000, "a" + "\u0301" * 100_000 + "b" * 100):
+        cut = fit(long, 40)
+        assert cut.endswith("…")
+        assert cells(cut) <= 40
+    assert time.monotonic() - before < 2.0
+
+
+def test_tables_of_a_results_file_with_long_texts_stay_readable(call: Call, state: Path) -> None:
+    texts = dict.fromkeys(("source", "encoder", "preset", "encoder_version", "host"), "漢" * 100_000)
+    notes = ["note"] * 10_000
+    of = [scenario(f"{rate}", 50.0 + rate, bitrate=f"{rate}000k", vmaf_score=80.0, notes=notes, **texts)
+          for rate in (1, 2, 3)]  # fmt: skip
+    write_runs(state, {"20260101_120000": [baseline(), *of]})
+    for words in ("show", "advise --vmaf 85", "curves", "list"):
+        assert len(call("results", *words.split()).output) < 300_000, words
+
+
+def test_a_line_of_the_log_has_a_maximum_length() -> None:
+    record = logging.makeLogRecord({"name": "x", "levelname": "INFO", "msg": "stream %s", "args": ("漢" * 100_000,)})
+    assert len(LogLines("%(message)s").format(record)) < 10_000

@@ -430,3 +430,15 @@ def test_any_name_that_mediamtx_escapes_is_shown(name: str) -> None:
         reading = MediaMtxProbe(server.url).read()
     assert [one.name for one in reading.streams] == [name, "talk"]
     no_series_twice(reading)
+
+
+@pytest.mark.parametrize("pid", ["²", "9" * 5000, -1, "", "12x"])
+def test_a_pid_that_is_no_number_is_unknown(pid: str | int) -> None:
+    def respond(path: str) -> Answer:
+        answer = srs(SRS_STREAM, clients=SRS_CLIENTS)(path)
+        return answer._replace(body=answer.body.replace(b'"77"', json.dumps(pid).encode()))
+
+    with Answers(respond) as server:
+        reading = SrsProbe(server.url).read()
+    assert reading.server.pid is None
+    assert len(reading.streams) == 1

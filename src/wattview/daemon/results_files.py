@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import fields, replace
 
-from wattview import whole_file
+from wattview import foreign_text, whole_file
 from wattview.analysis.results import is_baseline
 from wattview.decoding import UNREADABLE, shortened, why_unreadable
 from wattview.model import (
@@ -44,6 +44,9 @@ MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_ODD_BYTES = 8 * 1024 * 1024
 """Maximum size of a file whose JSON is not strict, as it needs a slower parser."""
 MAX_NAME_LENGTH = 200
+MAX_TEXT_LENGTH = 4096
+MAX_NOTES = 100
+"""Of other texts, and of one scenario's notes. Tables repeat them in many lines, padded to the longest."""
 LEFTOVER_SECONDS = 600.0
 
 _FILE_NAME = re.compile(r"test_results_([0-9]{8}_[0-9]{6})\.json")
@@ -294,9 +297,22 @@ class _RecordField(Struct, frozen=True):
     def read(self, member: msgspec.Raw) -> Any:
         """Raises ValueError and similar if the field is wrong."""
         tree = _ANY.decode(member)
+        if len(bytes(member)) > MAX_TEXT_LENGTH:
+            tree = _bounded_texts(tree)
         if not all(map(_usual, _numbers(tree))):
             raise ValueError
         return self.make(msgspec.convert(tree, self.type))
+
+
+def _bounded_texts(tree: object) -> object:
+    """The same JSON, with every text cut to a maximum length."""
+    if isinstance(tree, str):
+        return foreign_text.shortened(tree, MAX_TEXT_LENGTH)
+    if isinstance(tree, list):
+        return [_bounded_texts(item) for item in tree]
+    if isinstance(tree, dict):
+        return {name: _bounded_texts(item) for name, item in tree.items()}
+    return tree
 
 
 def _usual(number: float) -> bool:
@@ -317,6 +333,11 @@ def _name(text: str) -> str:
     if not text.strip():
         raise ValueError
     return text.strip()[:MAX_NAME_LENGTH]
+
+
+def _notes(texts: list[str]) -> list[str]:
+    left_out = len(texts) - MAX_NOTES
+    return texts if left_out <= 0 else [*texts[:MAX_NOTES], f"{left_out:,} more are in the file"]
 
 
 def _time(value: float | str) -> float:
@@ -343,7 +364,7 @@ _OF_TYPE: Mapping[Any, _RecordField] = {
     float | None: _RecordField(_Positive, "a number of at least 0"),
     int | None: _RecordField(_Whole, "a whole number", int),
     bool | None: _RecordField(bool, "true or false"),
-    list[str] | None: _RecordField(list[str], "a list of texts"),
+    list[str] | None: _RecordField(list[str], "a list of texts", _notes),
     list[Output] | None: _RecordField(list[Output], 'a list of {"resolution", "fps"}'),
     list[EncoderStatus] | None: _RecordField(list[EncoderStatus], "a list of encoder figures"),
     list[RenditionRecord] | None: _RecordField(list[RenditionRecord], "a list of renditions"),
@@ -359,7 +380,7 @@ _FIELDS: Mapping[str, _RecordField] = {
 def _optional(tree: _Members, name: str, kind: type[T]) -> T | None:
     """A member of the file's object; None if it is missing or of another type."""
     try:
-        return msgspec.json.decode(tree[name], type=kind)
+        return msgspec.convert(_bounded_texts(_ANY.decode(tree[name])), kind)
     except (KeyError, msgspec.DecodeError, RecursionError):
         return None
 

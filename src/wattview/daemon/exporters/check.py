@@ -20,6 +20,7 @@ from wattview.fetch import FetchError
 from wattview.model import ExporterHealth
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_PHRASE = 200
 MAX_LINE_BYTES = 64 * 1024
 """The parser's time grows with the square of a line's length."""
 
@@ -137,7 +138,7 @@ async def look(
         who = await with_process(described(answer, body, report, target.name), target.url)
         return _taken(target, who, reachable=True, took=took), Content()
     if answer.status_code != 200:
-        said = f"answered {answer.status_code} {answer.reason_phrase}"
+        said = f"answered {answer.status_code} {answer.reason_phrase[:MAX_PHRASE]}"
         return unhealthy(target, said, reachable=True, took=took), Content()
     try:
         content = await asyncio.to_thread(content_of_text, body)

@@ -15,12 +15,14 @@ import msgspec
 from wattview.daemon.exporters.expected import SelfReport
 from wattview.exposition import TEXT
 from wattview.fetch import FetchError, bounded_body
+from wattview.foreign_text import cut
 
 SECONDS = 2.0
 MAX_BYTES = 4 * 1024 * 1024
 
 _BUILD_INFO = re.compile(rb"^([a-z][a-z0-9_]*?)_(?:build|version)_info[{ ]", re.MULTILINE)
-_NAME = re.compile(r"[\x20-\x7e]{1,60}")
+LONGEST_PROGRAM = 60
+_NAME = re.compile(rf"[\x20-\x7e]{{1,{LONGEST_PROGRAM}}}")
 
 
 async def get(client: httpx.AsyncClient, url: str, seconds: float, max_bytes: int) -> tuple[httpx.Response, bytes]:
@@ -44,7 +46,7 @@ def described(answer: httpx.Response, body: bytes, report: SelfReport | None, na
     if report is not None:
         which = f"{report.exporter} of a WattView" if name not in ("", report.exporter) else "another WattView"
         return f"{which} (version {report.version}, process {report.pid})"
-    names: list[str] = [match.decode() for match in _BUILD_INFO.findall(body[:MAX_BYTES])]
+    names: list[str] = [cut(match.decode(), LONGEST_PROGRAM) for match in _BUILD_INFO.findall(body[:MAX_BYTES])]
     foreign = [name for name in names if name not in ("go", "wattview")]
     if foreign:
         return f"another program, {foreign[0]}"

@@ -12,9 +12,10 @@ from operator import attrgetter
 
 from wattview import __version__
 from wattview.exposition import Families, Family, FamilyType, label_text, labels, rows
+from wattview.foreign_text import shortened
 from wattview.gc_tuning import kept_for_a_while
 from wattview.model import Container, ContainerDetail, ContainersReading, Engine, Filesystem, Machine
-from wattview.probes.containers.metric_labels import LONGEST_VALUE, RESTARTS, label_names
+from wattview.probes.containers.metric_labels import RESTARTS, label_names, shown_values
 
 _COUNTERS = rows("""
 cpu_user_seconds_total container_cpu_user_seconds_total  CPU time spent in user mode.
@@ -143,11 +144,11 @@ def cadvisor_families(reading: ContainersReading) -> list[Family]:
     counts_restarts = any(container.restarts for container in everyone)
     kubernetes = any(_KUBERNETES[0][1] in container.labels for container in everyone)
     for container in everyone:
-        own = tuple([(name, container.labels.get(key, "")[:LONGEST_VALUE]) for key, name in names.items()])
+        own = tuple(zip(names.values(), shown_values(container.labels, names), strict=True))
         if counts_restarts:
             own = (*own, (RESTARTS, str(container.restarts) if container.restarts else ""))
         if kubernetes:
-            own = (*own, *[(name, container.labels.get(key, "")) for name, key in _KUBERNETES])
+            own = (*own, *[(name, shortened(container.labels.get(key, ""))) for name, key in _KUBERNETES])
         base = _base(container.cgroup, container.name, container.image, own)
         _add_container(families, base, container, reading.details[container.id], container.ended or reading.time)
     families.add("container_scrape_error", "1 where the containers could not be read.", 0)

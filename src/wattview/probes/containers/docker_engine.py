@@ -21,6 +21,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from wattview.foreign_text import shortened
 from wattview.model.containers import DescribedContainer
 from wattview.probes import SourceBroken, SourceError
 from wattview.probes.containers.engine_socket import engine_that_answers, peer
@@ -221,19 +222,19 @@ def container_info(said: Mapping[str, Any], revision: int = 0) -> ContainerInfo 
             return None
         return ContainerInfo(
             id=str(said["Id"]),
-            name=str(said.get("Name") or "").lstrip("/") or str(said["Id"])[:12],
-            image=str(config.get("Image") or said.get("Image") or ""),
+            name=shortened(str(said.get("Name") or "").lstrip("/")) or str(said["Id"])[:12],
+            image=shortened(str(config.get("Image") or said.get("Image") or "")),
             pid=pid,
             labels={
-                str(key): str(value)[:_LONGEST_LABEL]
+                shortened(str(key), _LONGEST_KEY): str(value)[:_LONGEST_LABEL]
                 for key, value in islice((config.get("Labels") or {}).items(), _MOST_LABELS)
             },
-            state=str(state.get("Status") or "running"),
+            state=shortened(str(state.get("Status") or "running")),
             health=_health(state),
             restarts=said.get("RestartCount"),
             created=_seconds(said.get("Created")),
             started=_seconds(state.get("StartedAt")),
-            network_mode=str(host.get("NetworkMode") or ""),
+            network_mode=shortened(str(host.get("NetworkMode") or "")),
             cpu_shares=int(host.get("CpuShares") or 0) or None,
             log_path=str(said.get("LogPath") or ""),
             addresses=_addresses((said.get("NetworkSettings") or {}).get("Networks") or {}),
@@ -243,7 +244,7 @@ def container_info(said: Mapping[str, Any], revision: int = 0) -> ContainerInfo 
         raise SourceBroken(f"the engine describes a container in an unknown form: {error!r}") from error
 
 
-_MOST_LABELS, _LONGEST_LABEL = 1000, 4096
+_MOST_LABELS, _LONGEST_KEY, _LONGEST_LABEL = 1000, 200, 4096
 """Per container. An engine accepts any number, and each reading carries them."""
 
 _HEALTH = frozenset(("starting", "healthy", "unhealthy"))

@@ -6,7 +6,7 @@ all of them, so their number and length are limited.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from wattview.config import Docker
 from wattview.exposition import label_name
@@ -15,6 +15,10 @@ from wattview.model import Container, Fault
 MOST_LABELS = 100
 LONGEST_VALUE = 1024
 """Maximum length of a label's value."""
+
+MOST_TEXT = 8192
+"""Of the values of all labels of a container: with names and escapes, no line is longer than the 64 KiB that our health
+check accepts."""
 
 RESTARTS = "container_label_restartcount"
 """cAdvisor's own label, whose name looks like a container label."""
@@ -34,6 +38,15 @@ def shown_labels(containers: Iterable[Container], settings: Docker) -> tuple[tup
         "choose some: docker.store_container_labels=false, docker.whitelisted_container_labels=NAME,NAME",
     )
     return tuple(chosen), fault
+
+
+def shown_values(labels: Mapping[str, str], keys: Iterable[str]) -> list[str]:
+    """The values of one container's labels, in the order of ``keys``, each cut to what is left of ``MOST_TEXT``."""
+    values, left = [], MOST_TEXT
+    for key in keys:
+        values.append(labels.get(key, "")[: min(LONGEST_VALUE, left)])
+        left -= len(values[-1])
+    return values
 
 
 def label_names(keys: Iterable[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from wattview.foreign_text import shortened
 from wattview.model import Fault
 from wattview.probes import SourceAbsent, SourceError
 from wattview.probes.workloads.naming import Named, NameSource
@@ -116,9 +117,16 @@ class Names:
                 fix = error.fix if isinstance(error, SourceError) else ""
                 faults.append(Fault(f"names of {source.engine}", reason, fix))
         self._answers, self._faults = answers, tuple(faults)
-        named = [one for answer in self._answers.values() for one in answer]
+        named = [_bounded(one) for answer in self._answers.values() for one in answer]
         self.pods = {one.pod_uid: one for one in named if one.pod_uid}
         self.containers = {one.id: one for one in named if one.id}
+
+
+def _bounded(named: Named) -> Named:
+    return named._replace(
+        name=shortened(named.name), image=shortened(named.image), namespace=shortened(named.namespace),
+        pod=shortened(named.pod), container=shortened(named.container),
+    )  # fmt: skip
 
 
 def users_of(passwd: Path) -> dict[str, str]:
