@@ -9,6 +9,7 @@ import fnmatch
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import struct
@@ -265,6 +266,70 @@ async def test_a_malformed_message_ends_its_own_visit_with_one_line(tmp_path: Pa
     lines = stderr.read_text().splitlines()
     assert len(lines) == len(malformed), lines
     assert all(re.fullmatch(r"A page sent a malformed message \(\w+\); its dashboard ends\.", line) for line in lines)
+
+
+async def test_a_page_closes_when_its_dashboard_is_killed(web: WebProcess) -> None:
+    async with aiohttp.ClientSession() as session, session.ws_connect(
+        f"{web.origin}/ws", headers={"Origin": web.origin, **web.cookie}
+    ) as visit:  # fmt: skip
+        before = descendants(web.process.pid)
+        await visit.receive()
+        for dashboard in before | descendants(web.process.pid):
+            os.kill(dashboard, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            async for _ in visit:
+                pass  # until it is closed
+
+
+async def test_requests_that_are_none_fill_no_terminal(tmp_path: Path) -> None:
+    """Every user of the machine can send them, without the key."""
+    with (tmp_path / "stderr").open("wb") as output:
+        web = WebProcess("--url", "http://127.0.0.1:9", stderr=output)
+    host = f"Host: 127.0.0.1:{web.port}\r\n".encode()
+    for sent, status in (
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n" + host + b"\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n" + host + f"Cookie: wattview-{web.port}=".encode() + b"\xff\xfe\r\n\r\n", b"403"),
+        (b"GET /ws HTTP/1.1\r\n" + host + _headers(web.cookie | {"Origin": web.origin}) + b"\r\n", b"400"),
+    ):
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
+            writer.write(sent)
+            assert (await reader.read(12)).split()[1] == status, sent[:60]
+            writer.close()
+    assert await asyncio.to_thread(web.stop) == 0
+    lines = (tmp_path / "stderr").read_text().splitlines()
+    assert len(lines) < 5, lines
+    assert "Traceback" not in "".join(lines)
+
+
+def _headers(named: dict[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in named.items()).encode()
+
+
+@pytest.mark.slow
+async def test_connections_that_ask_nothing_do_not_keep_others_away(tmp_path: Path) -> None:
+    with (tmp_path / "stderr").open("wb") as output:
+        web = WebProcess("--url", "http://127.0.0.1:9", stderr=output)
+    resource.prlimit(web.process.pid, resource.RLIMIT_NOFILE, (200, 200))
+    async with aiohttp.ClientSession() as session, session.ws_connect(
+        f"{web.origin}/ws", headers={"Origin": web.origin, **web.cookie}
+    ) as visit:  # fmt: skip
+        await visit.receive()
+        silent = []
+        for number in range(400):
+            silent.append((await asyncio.open_connection("127.0.0.1", web.port))[1])
+            silent[-1].write(b"GET / HTTP/1.1\r\nHost: " if number % 2 else b"")
+        assert (await asyncio.to_thread(web.get, **web.cookie)).status_code == 200
+        assert await web.visit(**web.cookie, Origin=web.origin) == 101
+        await visit.send_json(["ping", "still here"])
+        async with asyncio.timeout(20):
+            while (message := await visit.receive()).type is not aiohttp.WSMsgType.TEXT:
+                assert message.type is aiohttp.WSMsgType.BINARY
+        for writer in silent:
+            writer.close()
+    assert await asyncio.to_thread(web.stop) == 0
+    assert (tmp_path / "stderr").read_text() == ""
 
 
 async def test_a_dashboard_ends_with_its_visit(web: WebProcess) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import logging
 import os
 import secrets
 import shlex
@@ -18,6 +19,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -26,8 +28,10 @@ from textual_serve.app_service import AppService
 from textual_serve.server import Server
 
 from wattview.cli import terminal as term
+from wattview.cli.log_lines import LogLines
 from wattview.daemon.children import child_command
 from wattview.daemon.http.listener import bind_tcp
+from wattview.daemon.http.throttled_log import ThrottledLog
 from wattview.tui import web_size
 
 HOST = "127.0.0.1"
@@ -53,8 +57,15 @@ const looking = setInterval(() => {
 MAX_VISITS = 10
 """Each is a process."""
 
+MAX_IDLE, BACKLOG = 64, 16
+"""Connections without a request: of more, the oldest are closed, so that nobody who reaches the port can take them all.
+So many more may be accepted before that."""
+
 END_SECONDS = 3.0
 """How long a dashboard may take to accept input, and to end once its page is closed. After that it is killed."""
+
+SAID = "wattview.web"
+"""The logger whose lines are printed."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,6 +87,30 @@ class WebDashboard(Server):
         self._key = key
         self._cookie = f"wattview-{port}"
         self._visits: set[asyncio.Task[Any]] = set()
+        self._asking: set[object] = set()
+
+    async def serve_at(self, sock: socket.socket) -> None:
+        """Serves until SIGINT or SIGTERM."""
+        loop, end = asyncio.get_running_loop(), asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, end.set)
+        runner = web.AppRunner(await self.application(), access_log=None)
+        await runner.setup()
+        assert runner.server is not None
+        admitted = partial(self._admitted, runner.server)
+        listening = await loop.create_server(admitted, sock=sock, backlog=BACKLOG)
+        try:
+            await end.wait()
+        finally:
+            listening.close()
+            await runner.cleanup()
+
+    def _admitted(self, server: web.Server) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        idle = [one for one in server.connections if one not in self._asking]
+        for one in idle[: max(0, len(idle) + 1 - MAX_IDLE)]:
+            one.force_close()
+        return server()
 
     @property
     def address(self) -> str:
@@ -93,6 +128,8 @@ class WebDashboard(Server):
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         if len(self._visits) >= MAX_VISITS:
             raise web.HTTPServiceUnavailable(text=f"{MAX_VISITS} dashboards are open; close one\n")
+        if not web.WebSocketResponse().can_prepare(request).ok:
+            raise web.HTTPBadRequest(text="only websockets are served here\n")
         visit = asyncio.current_task()
         assert visit is not None
         asked = request.query.get
@@ -115,11 +152,13 @@ class WebDashboard(Server):
         app_service.send_meta = _taken_in_time(app_service, app_service.send_meta)  # type: ignore
         app_service.remote_write_bytes = _until_closed(app_service.remote_write_bytes)
         app_service.remote_write_str = _until_closed(app_service.remote_write_str)
+        closing = asyncio.create_task(_closed_with(app_service, websocket))
         try:
             await super()._process_messages(websocket, app_service)
         except Exception as error:  # textual-serve takes a message for what it should be, and does not check it
             term.say(f"A page sent a malformed message ({type(error).__name__}); its dashboard ends.", err=True)
         finally:
+            closing.cancel()
             asyncio.get_running_loop().call_later(END_SECONDS, _kill, app_service)
 
     async def on_shutdown(self, app: web.Application) -> None:
@@ -133,6 +172,13 @@ class WebDashboard(Server):
     def _guard(self) -> Any:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._asking.add(request.protocol)
+            try:
+                return await guarded(request, handler)
+            finally:
+                self._asking.discard(request.protocol)
+
+        async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
             own = self.public_url.removeprefix("http://")
             if request.headers.get("Host") == own.replace(HOST, "localhost"):
                 raise web.HTTPTemporaryRedirect(self.public_url + request.path_qs)
@@ -197,6 +243,13 @@ def _until_closed(write: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Aw
     return written
 
 
+async def _closed_with(dashboard: AppService, websocket: web.WebSocketResponse) -> None:
+    """Closes a page whose dashboard has ended without a word, as one does that was killed."""
+    assert dashboard._task is not None
+    await asyncio.wait({dashboard._task})
+    await websocket.close()
+
+
 def _kill(dashboard: AppService) -> None:
     process = dashboard._process
     if process is not None and process.returncode is None:
@@ -205,7 +258,21 @@ def _kill(dashboard: AppService) -> None:
 
 
 def _same(given: str, key: str) -> bool:
-    return hmac.compare_digest(given.encode(), key.encode())
+    return hmac.compare_digest(given.encode(errors="replace"), key.encode())
+
+
+class LibraryLines(logging.Handler):
+    """What libraries log, such as malformed requests: a line without a traceback, one a minute of each kind."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said = ThrottledLog(SAID)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        name = type(error).__name__ if error else ""
+        self._said.warning(f"{record.name} {record.levelname} {name}", "%s: %s", record.name,
+                           " ".join(filter(None, (record.getMessage(), name, str(error or "")))))  # fmt: skip
 
 
 def serve_web(arguments: Sequence[str], port: int) -> None:
@@ -216,8 +283,13 @@ def serve_web(arguments: Sequence[str], port: int) -> None:
         raise click.ClickException(f"port {port}: {error.strerror or error}; set another with --port") from None
     os.environ["COLORTERM"] = "truecolor"  # what the page can show, whatever this terminal can
     server = WebDashboard(dashboard_command(arguments), _port(sock), secrets.token_urlsafe(KEY_BYTES))
+    own = logging.getLogger(SAID)
+    own.propagate = False
+    own.addHandler(lines := logging.StreamHandler())
+    lines.setFormatter(LogLines("%(message)s"))
+    logging.root.addHandler(LibraryLines())
     term.say(f"The dashboard is at {server.address}\nKeep the key to yourself; ctrl+c ends it.")
-    web.run_app(server.application(), sock=sock, print=None, access_log=None)
+    asyncio.run(server.serve_at(sock))
 
 
 def _port(sock: socket.socket) -> int:
