@@ -124,3 +124,31 @@ def _await(condition: object, daemon: DaemonProcess, patience_seconds: float = 2
 
 def _await_log(daemon: DaemonProcess, text: str) -> None:
     _await(lambda: text in daemon.log, daemon)
+
+
+def test_a_reload_during_the_start_does_not_end_it(tmp_path: Path) -> None:
+    """The kernel would end a process that does not say what SIGHUP is to do."""
+    daemon = DaemonProcess(tmp_path, ())
+    status = Path(f"/proc/{daemon.process.pid}/status")
+
+    def says(what: str) -> bool:
+        [mask] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith(what)]
+        return bool(int(mask, 16) & 1 << signal.SIGHUP - 1)
+
+    try:
+        while not says("SigIgn"):
+            assert not says("SigCgt"), "it is ignored before the daemon's modules are imported"
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_ready()
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_a_limit_of_open_files_that_is_too_low_is_one_line(tmp_path: Path) -> None:
+    started = subprocess.run(
+        ["sh", "-c", 'ulimit -n 32; exec "$@"', "sh", sys.executable, "-m", "wattview", "daemon",
+         "--set", f"paths.state={tmp_path}"],
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert started.returncode == 1
+    assert started.stderr == "Error: this process may open only 32 files; raise ulimit -n to 64 or more\n"

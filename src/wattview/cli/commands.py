@@ -256,6 +256,10 @@ def _serve_web(arguments: list[str], port: int) -> None:
 
 def _serve(options: Options, *defaults: str) -> None:
     import logging
+    import signal
+
+    # A reload before the daemon handles it would end the process, and the settings are read after that.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     from wattview.cli.log_lines import LogLines
     from wattview.daemon.sd_notify import writes_to_the_journal

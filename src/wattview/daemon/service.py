@@ -57,6 +57,7 @@ from wattview.daemon.wall import calibration_file
 from wattview.daemon.wall.calibrated_estimate import with_calibrated_estimate
 from wattview.daemon.wall.identity import machine_model
 from wattview.daemon.wall.wall import Wall
+from wattview.decoding import Explained
 from wattview.gc_tuning import OF_A_SCRAPE, begin, forget
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ GIVE_BACK_SECONDS = 300.0
 
 KEEP_SECONDS = 5.0
 """How often it is checked that the state directory and the control socket are still there."""
+
+LEAST_FILES = 64
+"""Files that ten exporters, their probes and a run need. With fewer, requests fail one by one."""
+
+
+class TooFewFiles(Explained):
+    """The daemon cannot work within its limit of open files."""
 
 
 class Daemon:
@@ -376,9 +384,12 @@ def _port(listener: Listener) -> int:
 def _raise_file_limit() -> None:
     """Raises the soft limit of open files: kernel files stay open, a dozen per container, which exceeds the usual 1024.
 
-    The hard limit is the administrator's; the soft one is only a default for programs that use select().
+    The hard limit is the administrator's; the soft one is only a default for programs that use select(). Raises
+    TooFewFiles.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < LEAST_FILES:
+        raise TooFewFiles(f"this process may open only {hard} files", f"raise ulimit -n to {LEAST_FILES} or more")
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
