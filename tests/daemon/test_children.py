@@ -196,3 +196,21 @@ async def test_a_command_that_never_stops_printing_or_hangs_is_ended() -> None:
     assert time.monotonic() - before < 6.0
     assert await children.output([*SHELL, "echo a; echo b >&2; exit 4"], seconds=5.0) == (4, b"a\nb\n")
     assert await children.output([*SHELL, "echo a; echo b >&2"], seconds=5.0, errors=False) == (0, b"a\n")
+
+
+async def test_a_child_is_not_taken_for_an_orphan_while_it_starts() -> None:
+    """The end of one child looks for orphans, and others start meanwhile."""
+    statuses = []
+
+    async def started_and_ended() -> None:
+        for _ in range(10):
+            process = await children.spawn(["sleep", "0.02"])
+            assert await children.ended(process, 10)
+            statuses.append(await children.end(process))
+
+    async def looked() -> None:
+        while len(statuses) < 40:
+            await children.output(["true"], seconds=10)
+
+    await asyncio.gather(*(started_and_ended() for _ in range(4)), looked(), looked())
+    assert statuses == [0] * 40

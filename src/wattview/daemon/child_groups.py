@@ -78,25 +78,21 @@ def identity(pid: int) -> Identity | None:
         return None
 
 
-def strays(running: Collection[int], sessions: Collection[int], descended: Collection[Identity]) -> list[int]:
-    """Orphans of our children, except those in the sessions of children that are still ``running``. ``sessions`` are
-    those of all children so far, ``descended`` what children had started when they were ended. Ended processes are
-    reaped. Blocks."""
+def marked(sessions: Collection[int], descended: Collection[Identity]) -> dict[int, int | None]:
+    """The children that were started here, and their orphans, by pid: their sessions, or None for those known as an
+    ended child's. ``sessions`` are those of all children so far, ``descended`` what children had started when they were
+    ended. Blocks."""
     import psutil
 
     own = psutil.Process()
-    found = []
+    found: dict[int, int | None] = {}
     for child in own.children():
-        pid = child.pid
-        if pid in running:
-            continue
         with contextlib.suppress(OSError, psutil.Error):
-            session = os.getsid(pid)
-            ours = identity(pid) in descended or (
-                session not in running and (session in sessions or child.environ().get(_MARK) == str(own.pid))
-            )
-            if ours and not _reaped(pid):
-                found.append(pid)
+            session = os.getsid(child.pid)
+            if identity(child.pid) in descended:
+                found[child.pid] = None
+            elif session in sessions or child.environ().get(_MARK) == str(own.pid):
+                found[child.pid] = session
     return found
 
 
@@ -107,7 +103,8 @@ def kill(pids: Collection[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _reaped(pid: int) -> bool:
+def reaped(pid: int) -> bool:
+    """Takes note of an orphan's end. False if it lives."""
     with contextlib.suppress(ChildProcessError):
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     return True

@@ -16,7 +16,7 @@ import shutil
 import signal
 from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ def child_command(argv: Sequence[str], *, death_signal: signal.Signals = signal.
 _running: dict[int, Process] = {}
 _sessions: set[int] = set()
 _descended: set[child_groups.Identity] = set()
+_starting: set[asyncio.Future[Process]] = set()
 _logs: dict[int, asyncio.Task[None]] = {}
 _guarded: list[bool] = []
 
@@ -96,25 +97,27 @@ async def spawn(
         child_groups.guard()
         _guarded.append(True)
     command = child_command(argv, death_signal=death_signal, nice=nice)
-    starting = asyncio.ensure_future(asyncio.create_subprocess_exec(
+    starting = asyncio.ensure_future(_registered(asyncio.create_subprocess_exec(
         *command, stdin=stdin, stdout=stdout, stderr=PIPE if isinstance(stderr, ChildLog) else stderr, cwd=cwd,
         env={**(os.environ if env is None else env), **child_groups.mark()}, start_new_session=True,
-    ))  # fmt: skip
+    )))  # fmt: skip
+    _starting.add(starting)
+    starting.add_done_callback(_starting.discard)
     try:
         process = await asyncio.shield(starting)
     except asyncio.CancelledError:
         # asyncio alone would kill the program, and not what that has started by now.
         with contextlib.suppress(OSError):
-            await stop(_registered(await starting), first=signal.SIGKILL)
+            await stop(await starting, first=signal.SIGKILL)
         raise
-    _registered(process)
     if isinstance(stderr, ChildLog):
         assert process.stderr is not None
         _logs[process.pid] = asyncio.create_task(stderr.take(process.stderr), name=f"log {stderr.path.name}")
     return process
 
 
-def _registered(process: Process) -> Process:
+async def _registered(start: Coroutine[Any, Any, Process]) -> Process:
+    process = await start
     _running[process.pid] = process
     _sessions.add(process.pid)
     return process
@@ -158,13 +161,24 @@ async def end_strays(patience_seconds: float = 0.0) -> None:
     """Ends the orphans of ended children: they were signalled with the group, so they are awaited and then killed."""
     loop = asyncio.get_running_loop()
     kill_at, give_up_at = loop.time() + patience_seconds, loop.time() + patience_seconds + KILL_SECONDS
-    while left := await asyncio.to_thread(child_groups.strays, set(_running), set(_sessions), set(_descended)):
+    while left := await _strays():
         if loop.time() >= give_up_at:
             log.error("processes %s were killed but still exist", left)
             return
         if loop.time() >= kill_at:
             child_groups.kill(left)
         await asyncio.sleep(0.02)
+
+
+async def _strays() -> list[int]:
+    """The orphans of ended children."""
+    found = await asyncio.to_thread(child_groups.marked, set(_sessions), set(_descended))
+    # What was started during this look is a child of ours, and known by now or in a moment.
+    loop = asyncio.get_running_loop()
+    if starting := [one for one in _starting if one.get_loop() is loop]:
+        await asyncio.wait(starting)
+    orphans = [pid for pid, session in found.items() if pid not in _sessions and session not in _running]
+    return [pid for pid in orphans if not child_groups.reaped(pid)]
 
 
 async def ended(process: Process, seconds: float | None = None) -> bool:
