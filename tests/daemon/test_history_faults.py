@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import zlib
 from pathlib import Path
 
@@ -278,4 +279,21 @@ async def test_a_damaged_layout_or_series_does_not_stop_recording(tmp_path: Path
         await history.append(1002.0 + day * 86400, [("b", day)])
     [series] = await history.samples("b", 1000.0, 1010.0)
     assert [value for _, value in series.points] == [1, 0]
+    await history.close()
+
+
+async def test_a_lack_of_threads_is_reported_as_such_and_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    history = SqliteHistory(tmp_path / "history.sqlite", 86400.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(HistoryError, match="can't start new thread"):
+            await history.append(1000.0, [("one", 1.0)])
+    assert history.problem is not None
+    await history.append(1001.0, [("one", 1.0)])
+    assert history.problem is None
     await history.close()

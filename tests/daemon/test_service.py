@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.daemon import DaemonProcess, running_daemon, wait_gone
+from wattview.daemon import service
 
 
 def test_sigterm_ends_it_cleanly_and_takes_the_socket_away(tmp_path: Path) -> None:
@@ -152,3 +154,20 @@ def test_a_limit_of_open_files_that_is_too_low_is_one_line(tmp_path: Path) -> No
     )  # fmt: skip
     assert started.returncode == 1
     assert started.stderr == "Error: this process may open only 32 files; raise ulimit -n to 64 or more\n"
+
+
+def no_thread(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_work_in_threads_needs_no_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = service._workers()
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    with pool:
+        assert [one.result(10) for one in [pool.submit(abs, -number) for number in range(50)]] == list(range(50))
+
+
+def test_too_few_threads_end_the_start_with_their_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    with pytest.raises(service.LimitTooLow, match="can't start new thread; raise ulimit -u"):
+        service._workers()

@@ -14,8 +14,10 @@ import resource
 import signal
 from asyncio import FIRST_COMPLETED
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -77,8 +79,8 @@ LEAST_FILES = 64
 """Files that ten exporters, their probes and a run need. With fewer, requests fail one by one."""
 
 
-class TooFewFiles(Explained):
-    """The daemon cannot work within its limit of open files."""
+class LimitTooLow(Explained):
+    """The daemon cannot work within the limits of this process."""
 
 
 class Daemon:
@@ -281,6 +283,7 @@ async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | No
     Invalid settings at a SIGHUP are logged, and the daemon continues with the previous ones.
     """
     _raise_file_limit()
+    asyncio.get_running_loop().set_default_executor(_workers())
     begin(OF_A_SCRAPE)
     with kept_events() as events:
         await _serve(load, events, ready)
@@ -385,13 +388,27 @@ def _raise_file_limit() -> None:
     """Raises the soft limit of open files: kernel files stay open, a dozen per container, which exceeds the usual 1024.
 
     The hard limit is the administrator's; the soft one is only a default for programs that use select(). Raises
-    TooFewFiles.
+    LimitTooLow.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < LEAST_FILES:
-        raise TooFewFiles(f"this process may open only {hard} files", f"raise ulimit -n to {LEAST_FILES} or more")
+        raise LimitTooLow(f"this process may open only {hard} files", f"raise ulimit -n to {LEAST_FILES} or more")
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _workers() -> ThreadPoolExecutor:
+    """The threads for what blocks. They all start now: later this process may not be allowed any more, and whatever
+    asked for a thread would fail. Raises LimitTooLow."""
+    count = min(32, (os.cpu_count() or 1) + 4)
+    pool, all_started = ThreadPoolExecutor(count, "worker"), Barrier(count)
+    try:
+        for _ in range(count):
+            pool.submit(all_started.wait)
+    except RuntimeError as error:
+        all_started.abort()
+        raise LimitTooLow(str(error), "raise ulimit -u, or pids.max of its cgroup (TasksMax of its unit)") from None
+    return pool
 
 
 async def _keep_forgetting() -> None:

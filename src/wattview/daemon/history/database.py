@@ -60,6 +60,7 @@ class Database:
         self._opening = threading.Lock()
         self._opened: _Identity = None
         self._damage: sqlite3.DatabaseError | None = None
+        self._closed = False
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs ``work(connection)`` in the writing thread. Raises HistoryError, and ValueError if ``work`` does."""
@@ -70,6 +71,7 @@ class Database:
         return await self._run(self._reading, work)
 
     async def close(self) -> None:
+        self._closed = True
         for thread in (self._writing, self._reading):
             try:
                 await asyncio.get_running_loop().run_in_executor(thread.executor, thread.drop)
@@ -81,7 +83,8 @@ class Database:
         try:
             return await asyncio.get_running_loop().run_in_executor(thread.executor, self._do, thread, work)
         except RuntimeError as error:
-            raise HistoryError(f"the history {self.path} is closed") from error
+            said = "is closed" if self._closed else f"has no thread: {error}"
+            raise HistoryError(f"the history {self.path} {said}") from error
 
     def _do(self, thread: _Thread, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
