@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import DaemonProcess, running_daemon, wait_gone
-from wattview.daemon import service
+from wattview.daemon import process_limits
 
 
 def test_sigterm_ends_it_cleanly_and_takes_the_socket_away(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def no_thread(thread: threading.Thread) -> None:
 
 
 def test_work_in_threads_needs_no_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = service._workers()
+    pool = process_limits.workers()
     monkeypatch.setattr(threading.Thread, "start", no_thread)
     with pool:
         assert [one.result(10) for one in [pool.submit(abs, -number) for number in range(50)]] == list(range(50))
@@ -169,5 +169,5 @@ def test_work_in_threads_needs_no_new_ones(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_too_few_threads_end_the_start_with_their_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", no_thread)
-    with pytest.raises(service.LimitTooLow, match="can't start new thread; raise ulimit -u"):
-        service._workers()
+    with pytest.raises(process_limits.LimitTooLow, match="can't start new thread; raise ulimit -u"):
+        process_limits.workers()

@@ -10,20 +10,17 @@ import asyncio
 import contextlib
 import logging
 import os
-import resource
 import signal
 from asyncio import FIRST_COMPLETED
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from threading import Barrier
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from wattview.config import Config, ConfigError
-from wattview.daemon import storage
+from wattview.daemon import process_limits, storage
 from wattview.daemon.api.app import make_api, problem_answer
 from wattview.daemon.api.route import Parts
 from wattview.daemon.api.snapshot import Snapshots
@@ -59,7 +56,6 @@ from wattview.daemon.wall import calibration_file
 from wattview.daemon.wall.calibrated_estimate import with_calibrated_estimate
 from wattview.daemon.wall.identity import machine_model
 from wattview.daemon.wall.wall import Wall
-from wattview.decoding import Explained
 from wattview.gc_tuning import OF_A_SCRAPE, begin, forget
 
 if TYPE_CHECKING:
@@ -74,13 +70,6 @@ GIVE_BACK_SECONDS = 300.0
 
 KEEP_SECONDS = 5.0
 """How often it is checked that the state directory and the control socket are still there."""
-
-LEAST_FILES = 64
-"""Files that ten exporters, their probes and a run need. With fewer, requests fail one by one."""
-
-
-class LimitTooLow(Explained):
-    """The daemon cannot work within the limits of this process."""
 
 
 class Daemon:
@@ -282,8 +271,8 @@ async def serve(load: Callable[[], Config], ready: Callable[[Daemon], None] | No
 
     Invalid settings at a SIGHUP are logged, and the daemon continues with the previous ones.
     """
-    _raise_file_limit()
-    asyncio.get_running_loop().set_default_executor(_workers())
+    process_limits.raise_file_limit()
+    asyncio.get_running_loop().set_default_executor(process_limits.workers())
     begin(OF_A_SCRAPE)
     with kept_events() as events:
         await _serve(load, events, ready)
@@ -382,33 +371,6 @@ async def _addresses(config: Config, before: Addresses | None = None) -> Address
 def _port(listener: Listener) -> int:
     port: int = listener.sock.getsockname()[1]
     return port
-
-
-def _raise_file_limit() -> None:
-    """Raises the soft limit of open files: kernel files stay open, a dozen per container, which exceeds the usual 1024.
-
-    The hard limit is the administrator's; the soft one is only a default for programs that use select(). Raises
-    LimitTooLow.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < LEAST_FILES:
-        raise LimitTooLow(f"this process may open only {hard} files", f"raise ulimit -n to {LEAST_FILES} or more")
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _workers() -> ThreadPoolExecutor:
-    """The threads for what blocks. They all start now: later this process may not be allowed any more, and whatever
-    asked for a thread would fail. Raises LimitTooLow."""
-    count = min(32, (os.cpu_count() or 1) + 4)
-    pool, all_started = ThreadPoolExecutor(count, "worker"), Barrier(count)
-    try:
-        for _ in range(count):
-            pool.submit(all_started.wait)
-    except RuntimeError as error:
-        all_started.abort()
-        raise LimitTooLow(str(error), "raise ulimit -u, or pids.max of its cgroup (TasksMax of its unit)") from None
-    return pool
 
 
 async def _keep_forgetting() -> None:
