@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Self
 
 # A seq_file returns its page-sized buffer when the next record does not fit; a shorter result is complete.
 _SURELY_WHOLE = 2048
+
+MOST_BYTES = 32 * 2**20
+"""More than any kernel says in one file. A longer one is not the kernel's, and would take all memory."""
 
 
 def kept_below() -> int:
@@ -24,26 +28,34 @@ def read_once(path: str) -> bytes:
     """The whole content of a kernel file that must not stay open. Raises OSError as ``open`` and ``read`` do."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        data = piece = os.read(file, 65536)
-        while len(data) >= _SURELY_WHOLE and piece:
-            piece = os.read(file, 65536)
-            data += piece
-        return data
+        data = os.read(file, 65536)
+        if len(data) < _SURELY_WHOLE:
+            return data
+        pieces, size = [data], len(data)
+        while piece := os.read(file, 65536):
+            pieces.append(piece)
+            size += len(piece)
+            _bound(size, path)
+        return b"".join(pieces)
     finally:
         os.close(file)
 
 
+def _bound(size: int, path: str) -> None:
+    if size > MOST_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+
+
 def text_of(path: Path) -> str:
     """A small text file without the space around it; "" if it cannot be read."""
-    try:
-        return path.read_text("utf-8", "replace").strip()
-    except OSError:
-        return ""
+    return bytes_of(str(path)).decode("utf-8", "replace").strip()
 
 
-def bytes_of(path: str, most: int = -1) -> bytes:
-    """At most that much of a file of a process or a control group; empty if it has ended, or cannot be read."""
+def bytes_of(path: str, most: int | None = None) -> bytes:
+    """A file of a process or a control group, or at most that much of it; empty if it has ended, or cannot be read."""
     try:
+        if most is None:
+            return read_once(path)
         with open(path, "rb") as file:
             return file.read(most)
     except OSError:
@@ -89,6 +101,7 @@ class KernelFile:
         while piece := os.pread(self._fd, 65536, offset):
             pieces.append(piece)
             offset += len(piece)
+            _bound(offset, self.path)
         return b"".join(pieces)
 
     def close(self) -> None:

@@ -11,15 +11,16 @@ from pathlib import Path
 from wattview.config import Paths
 from wattview.model import Machine
 from wattview.probes import procfs
+from wattview.probes.kernel_files import read_once, text_of
 
 
 def read_machine(paths: Paths) -> Machine:
     """Describes this machine. Raises OSError or ValueError if procfs has no meminfo or stat."""
     proc, sys, root = Path(paths.procfs), Path(paths.sysfs), Path(paths.rootfs)
-    memory = procfs.meminfo((proc / "meminfo").read_bytes())
+    memory = procfs.meminfo(read_once(str(proc / "meminfo")))
     cores, sockets = _topology(sys / "devices/system/cpu")
     return Machine(
-        cpus=procfs.cpu_count((proc / "stat").read_bytes()),
+        cpus=procfs.cpu_count(read_once(str(proc / "stat"))),
         physical_cores=cores,
         sockets=sockets,
         memory_bytes=memory["MemTotal"],
@@ -62,7 +63,4 @@ def _os_name(root: Path) -> str:
 
 
 def _first_line(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace").partition("\n")[0].strip()
-    except OSError:
-        return ""
+    return text_of(file).partition("\n")[0].strip()

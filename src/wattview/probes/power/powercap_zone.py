@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from wattview.probes.kernel_files import KernelFile
+from wattview.probes.kernel_files import KernelFile, read_once
 from wattview.probes.plausible import ZONE_WATTS
 from wattview.probes.power.energy_source import Moment, slept
 from wattview.probes.power.update_interval import UpdateInterval
@@ -135,7 +135,7 @@ class PowercapZone:
 
 def text_or_none(file: Path) -> str | None:
     try:
-        return file.read_text(errors="replace").strip()
+        return read_once(str(file)).decode("utf-8", "replace").strip()
     except OSError:
         return None
 
