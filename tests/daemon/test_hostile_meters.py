@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.support.daemon import running_daemon
@@ -103,49 +100,3 @@ def test_hostile_meters_are_faults_and_affect_no_other_meter(tmp_path: Path) -> 
             assert f"{kind} {name}" in said.stdout.replace("\n", " ")
     assert not obeyed(said.stdout + said.stderr)
     assert "Traceback" not in daemon.log + said.stderr
-
-
-flood = threading.Event()
-
-
-def chunked(_: str) -> Iterator[bytes]:
-    """A byte a chunk, each of which takes the parser as long as one of kilobytes."""
-    flood.wait()
-    yield head("Transfer-Encoding: chunked")
-    yield from endlessly(b"1\r\n[\r\n" * 10_000)
-
-
-def informational(_: str) -> Iterator[bytes]:
-    flood.wait()
-    yield from endlessly(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 2000)
-
-
-@pytest.mark.slow
-def test_peers_that_keep_the_interpreter_busy_do_not_hold_up_answers(tmp_path: Path) -> None:
-    with contextlib.ExitStack() as stack:
-        wires = [stack.enter_context(Wire(script)) for script in (chunked, informational) * 3]
-        config = tmp_path / "wattview.toml"
-        config.write_text(
-            "".join(
-                f'[[power.meters]]\nkind = "shelly"\nname = "{number}"\nurl = "{wire.url}"\ninterval = "1s"\n'
-                for number, wire in enumerate(wires)
-            )
-        )
-        words = ("daemon", "--config", str(config))
-        daemon = stack.enter_context(running_daemon(tmp_path, "docker.host=unix:///nonexistent", command=words))
-        url = f"{daemon.exporters()['node-exporter'].url}/metrics"
-
-        def usual() -> float:
-            took = []
-            for _ in range(15):
-                began = time.monotonic()
-                assert httpx.get(url, timeout=30, trust_env=False).status_code == 200
-                took.append(time.monotonic() - began)
-            return statistics.median(took)
-
-        before = usual()
-        flood.set()
-        while not all(wire.requests for wire in wires):
-            time.sleep(0.1)
-        meanwhile = min(usual() for _ in range(3))  # of others' work on this machine, the least
-    assert meanwhile < 12 * before

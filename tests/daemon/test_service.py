@@ -9,10 +9,11 @@ import threading
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.daemon import DaemonProcess, running_daemon, wait_gone
-from wattview.daemon import process_limits
+from wattview.daemon import process_limits, service
 
 
 def test_sigterm_ends_it_cleanly_and_takes_the_socket_away(tmp_path: Path) -> None:
@@ -171,3 +172,36 @@ def test_too_few_threads_end_the_start_with_their_fix(monkeypatch: pytest.Monkey
     monkeypatch.setattr(threading.Thread, "start", no_thread)
     with pytest.raises(process_limits.LimitTooLow, match="can't start new thread; raise ulimit -u"):
         process_limits.workers()
+
+
+BUSY = """
+import sys, threading
+from wattview.cli.commands import main
+from wattview.daemon import service
+
+def parse():
+    while True:
+        pass
+
+service.SWITCH_SECONDS = float(sys.argv.pop(1))
+threading.Thread(target=parse, daemon=True).start()
+main()
+"""
+"""A daemon with a thread that parses without end, as one does whose peer sends without end."""
+
+
+@pytest.mark.slow
+def test_a_thread_that_parses_holds_up_answers_less_than_with_pythons_own_setting(tmp_path: Path) -> None:
+    def slowest(switch_seconds: float) -> float:
+        """Of forty scrapes of the node's metrics, whose files are read one by one."""
+        took = []
+        with running_daemon(tmp_path, program=("-c", BUSY, str(switch_seconds))) as daemon:
+            url = f"{daemon.exporters()['node-exporter'].url}/metrics"
+            for _ in range(40):
+                began = time.monotonic()
+                assert httpx.get(url, timeout=30, trust_env=False).status_code == 200
+                took.append(time.monotonic() - began)
+        return max(took)
+
+    pythons, ours = sys.getswitchinterval(), service.SWITCH_SECONDS
+    assert slowest(ours) < slowest(pythons)

@@ -34,6 +34,7 @@ class DaemonProcess:
         command: tuple[str, ...] = ("daemon",),
         *,
         own_settings: bool = True,
+        program: tuple[str, ...] = ("-m", "wattview"),
     ) -> None:
         self.directory = directory
         self.state = directory / "state"
@@ -49,7 +50,7 @@ class DaemonProcess:
         environ = {"PATH": os.environ["PATH"], "HOME": str(directory)}
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "wattview", *command, *self.arguments],
+                [sys.executable, *program, *command, *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -103,8 +104,13 @@ class DaemonProcess:
 
 
 @contextlib.contextmanager
-def running_daemon(directory: Path, *sets: str, command: tuple[str, ...] = ("daemon",)) -> Iterator[DaemonProcess]:
-    daemon = DaemonProcess(directory, sets, command)
+def running_daemon(
+    directory: Path,
+    *sets: str,
+    command: tuple[str, ...] = ("daemon",),
+    program: tuple[str, ...] = ("-m", "wattview"),
+) -> Iterator[DaemonProcess]:
+    daemon = DaemonProcess(directory, sets, command, program=program)
     try:
         daemon.wait_ready()
         yield daemon
