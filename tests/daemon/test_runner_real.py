@@ -541,6 +541,7 @@ BAD_SCENARIOS: list[tuple[str, dict[str, object]]] = [
     ("scenarios[1].source", {"source": ".."}),
     ("scenarios[1].source", {"source": "/etc/passwd"}),
     ("scenarios[1].source", {"source": "link.mp4"}),
+    ("scenarios[1].source", {"source": "loop.mp4"}),
     ("scenarios[1].source", {"source": "folder"}),
     ("scenarios[1].source", {"source": "x" * 255}),
     ("scenarios[1].resolution", {"resolution": "641x360"}),
@@ -560,6 +561,7 @@ async def test_an_invalid_scenario_is_refused_by_its_field(
     make_secret.write_bytes(b"x")
     (media.parent / "secret.mp4").write_bytes(b"x")
     (media / "link.mp4").symlink_to(make_secret)
+    (media / "loop.mp4").symlink_to("loop.mp4")
     wrong = msgspec.structs.replace(SHORT, **({"name": "other"} | change))
     with pytest.raises(WrongField) as refused:
         bench.runner.start(RunRequest(scenarios=[SHORT, wrong]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -86,8 +87,9 @@ def media_file(scenario: Scenario, media_dir: Path) -> Path | None:
         tests = ", ".join(ffmpeg_command.TEST_SOURCES)
         raise MediaError(f"expected {tests}, or the name of a file in the media directory, without a path")
     try:
-        directory = media_dir.resolve()
-        path = (directory / name).resolve()
+        # Path.resolve raises RuntimeError for a link to itself.
+        directory = Path(os.path.realpath(media_dir))
+        path = Path(os.path.realpath(directory / name))
         is_file = path.is_file()
     except OSError as error:
         raise MediaError(f"{name}: {error.strerror}") from None

@@ -49,7 +49,7 @@ async def compared(
     """
     capabilities = capabilities or Capabilities()
     # The comparison runs in a folder of its own.
-    reference, output = await asyncio.to_thread(lambda: (reference.resolve(), output.resolve()))
+    reference, output = await asyncio.to_thread(lambda: (reference.absolute(), output.absolute()))
     if reason := await why_not_models(settings, capabilities, [settings.vmaf_model]):
         raise QualityFailed(reason)
     tool = await find_tool(settings, capabilities)
