@@ -215,6 +215,7 @@ async def test_a_page_cannot_enlarge_a_dashboard_by_typing_a_terminal_s_report_o
     assert (len(rows), {len(row) for row in rows}) == (300, {600})
 
 
+@pytest.mark.slow
 async def test_a_page_that_is_closed_while_it_is_drawn_leaves_no_traceback(tmp_path: Path) -> None:
     with (tmp_path / "stderr").open("wb") as output:
         web = WebProcess("--url", "http://127.0.0.1:9", stderr=output)
