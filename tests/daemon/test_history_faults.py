@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.embedded_history import NOW, WEEK, count, history_of, many
 from tests.support.small_disk import run_on_small_disk
+from wattview.daemon.history import database, sqlite
 from wattview.daemon.history.protocol import HistoryError
 from wattview.daemon.history.sqlite import SqliteHistory
 
@@ -181,7 +182,7 @@ def test_a_disk_that_becomes_read_only_is_reported_and_retried(tmp_path: Path) -
         tmp_path,
         kibibytes=512,
     )
-    assert output == "True True\nTrue True\nTrue True\nNone\n[1.0, 3.0]\n"
+    assert output == "True True\nTrue True\nTrue True\nNone\n[1.0, 2.0, 2.0, 2.0, 3.0]\n"
 
 
 async def test_a_database_of_another_program_or_a_newer_version_is_left_alone(tmp_path: Path) -> None:
@@ -228,9 +229,9 @@ def test_the_history_pauses_on_a_full_disk_and_resumes_with_space(tmp_path: Path
             [series] = await history.samples("series_7", 1000.0, 1000.0 + kept)
             print(len(series.points) == kept)
             ballast.unlink()
-            await history.append(1000.0 + kept, [("series_7", kept)])
-            [series] = await history.samples("series_7", 1000.0, 1000.0 + kept)
-            print(len(series.points) == kept + 1)
+            await history.append(1001.0 + kept, [("series_7", kept)])
+            [series] = await history.samples("series_7", 1000.0, 1001.0 + kept)
+            print(len(series.points) == kept + 2)  # the row that failed is written with the next
             await history.close()
 
         asyncio.run(main())
@@ -239,6 +240,28 @@ def test_the_history_pauses_on_a_full_disk_and_resumes_with_space(tmp_path: Path
         kibibytes=512,
     )
     assert output == "free some space on that disk\nTrue\nTrue\n"
+
+
+async def test_what_another_programs_lock_kept_from_the_file_is_written_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many of the newest samples as fit into the memory that is granted."""
+    monkeypatch.setattr(sqlite, "_MOST_UNWRITTEN", 6)
+    monkeypatch.setattr(database, "LOCKED_SECONDS", 0.1)
+    history = SqliteHistory(tmp_path / "history.sqlite", 1e9)
+    await history.append(1000.0, [("a", 0), ("b", 0)])
+    other = sqlite3.connect(history.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for at in range(1, 5):
+        with pytest.raises(HistoryError, match="locked") as locked:
+            await history.append(1000.0 + at, [("a", at), ("b", at)])
+        assert locked.value.fix == "end the program that writes to it"
+    other.execute("ROLLBACK")
+    other.close()
+    await history.append(1005.0, [("a", 5)])
+    (series,) = await history.samples("a", 1000.0, 1005.0)
+    assert [value for _, value in series.points] == [0, 2, 3, 4, 5]
+    await history.close()
 
 
 async def test_a_damaged_row_is_skipped_and_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

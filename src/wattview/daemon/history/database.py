@@ -34,6 +34,9 @@ PRAGMA user_version = {VERSION};
 COMMIT;
 """
 
+LOCKED_SECONDS = 5.0
+"""How long another program's lock is waited for."""
+
 KEPT_ASIDE = 2
 """How many damaged files are kept; older ones are deleted, so that a bad disk does not fill up."""
 
@@ -220,7 +223,7 @@ def _damaged(error: sqlite3.DatabaseError) -> bool:
 
 def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=LOCKED_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -247,6 +250,7 @@ _FIXES = (
     ("Read-only", "make {path} and its directory writable"),
     ("unable to open", "make {path} and its directory writable"),
     ("Permission denied", "make {path} and its directory writable"),
+    ("locked", "end the program that writes to it"),
     ("disk I/O", "look at that disk (dmesg), and whether it is mounted read-only"),
 )
 

@@ -40,8 +40,14 @@ _DAY = 86_400.0
 _KEPT_LAYOUTS = 32
 _KEPT_IDS = 1000
 _TICKS_PER_STEP = 16
+_MOST_UNWRITTEN = 50_000
+"""Samples; 20 containers have some 600 at a time. A sample is some 200 bytes."""
+
 _DAMAGE = (struct.error, zlib.error, ValueError, TypeError)
 """Exceptions from reading a row that this program did not write."""
+
+_Row = tuple[float, Mapping[str, float]]
+"""The values of series at one moment."""
 
 
 class SqliteHistory:
@@ -70,23 +76,28 @@ class SqliteHistory:
         self._layouts: OrderedDict[tuple[str, ...], tuple[int, float]] = OrderedDict()
         self._pruned = -math.inf
         self._damage_said = False
+        self._unwritten: list[_Row] = []
 
     async def append(self, time: float, samples: Iterable[tuple[str, float]]) -> None:
         """Stores the values of series at one moment. Values that are not finite are dropped."""
         await self.append_all([(time, samples)])
 
     async def append_all(self, rows: Iterable[tuple[float, Iterable[tuple[str, float]]]]) -> None:
-        """The same for several moments, in one transaction."""
+        """The same for several moments, in one transaction, with what the disk or another program's lock did not let
+        earlier ones write."""
         finite = [
             (time, {key: float(value) for key, value in samples if math.isfinite(value)}) for time, samples in rows
         ]
         kept = [(time, samples) for time, samples in finite if samples]
         if not kept:
             return
+        due, self._unwritten = [*self._unwritten, *kept], []
         try:
-            await self._database.write(lambda connection: self._append(connection, kept))
+            await self._database.write(lambda connection: self._append(connection, due))
         except HistoryError as error:
             self.problem = error
+            if isinstance(error.__cause__, (sqlite3.Error, OSError)):  # and not a row that can never be written
+                self._unwritten = _newest([*due, *self._unwritten])
             raise
         self.problem = None
 
@@ -117,7 +128,7 @@ class SqliteHistory:
 
     # In the writing thread.
 
-    def _append(self, connection: sqlite3.Connection, rows: Iterable[tuple[float, Mapping[str, float]]]) -> None:
+    def _append(self, connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
         if connection is not self._known:
             self._forget_what_is_known()
             self._known = connection
@@ -254,6 +265,18 @@ class SqliteHistory:
             log.warning("the history %s has damaged rows, which are skipped: %s", self.path, view.damage)
         if not any(found.values()):
             raise HistoryError(f"history {self.path}: the rows of that time are damaged: {view.damage}")
+
+
+def _newest(rows: Sequence[_Row]) -> list[_Row]:
+    """As many of the last rows as are worth their memory."""
+    found: list[_Row] = []
+    room = _MOST_UNWRITTEN
+    for row in reversed(rows):
+        room -= len(row[1])
+        if room < 0:
+            break
+        found.append(row)
+    return found[::-1]
 
 
 def _matching(connection: sqlite3.Connection, metric: str, labels: Mapping[str, str]) -> _View:
