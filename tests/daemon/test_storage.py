@@ -90,10 +90,10 @@ def test_a_daemon_that_loses_its_history_and_directories_reports_it_and_continue
         for path in daemon.state.glob("history.sqlite*"):
             path.unlink()
         wait_for(lambda: (daemon.state / "history.sqlite").exists(), daemon)
-        assert "was removed or replaced while it was in use" in daemon.log
+        assert "was moved, removed or replaced while it was in use" in daemon.log
         assert finding(daemon, "history")["state"] == "works"
         events = daemon.api.get("/api/v1/events").json()
-        assert any("history.sqlite was removed" in event["text"] for event in events)
+        assert any("history.sqlite was moved, removed" in event["text"] for event in events)
         shutil.rmtree(daemon.state / "results", ignore_errors=True)
         (daemon.state / "results").write_text("in the way")
         assert finding(daemon, "results")["state"] == "broken"

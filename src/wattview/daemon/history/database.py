@@ -142,8 +142,8 @@ class Database:
             self._reading.drop()
             if _identity(self.path) != self._opened:
                 log.error(
-                    "the history %s was removed or replaced while it was in use: its data is lost; "
-                    "recording continues in a new file of that name",
+                    "the history %s was moved, removed or replaced while it was in use; "
+                    "recording continues in a new file of that name, without the old rows",
                     self.path,
                 )
             self._opened = None
