@@ -8,11 +8,11 @@ which is a websocket client here. Every minute the memory, open files, threads a
 and the size of the history's file. What counts is how the second half of the samples after the warm-up rises: the
 median slope between any two of them (Theil and Sen's), times its length. Exit status 1 where something rose.
 
-``--speed`` does more in the same time: snapshots, scrapes, ticks, containers, the hand and collections of garbage
-come so many times as often (every second, 15 s, 5 s, 2 s, a minute and two at speed 1), and the retention, the warm-up
-and the time between samples are so many times as short. 24 hours at speed 40 take 36 minutes. Snapshots come at most
-ten a second, which is what the API gives. A moment of the machine's own counters cannot be sped up, nor what glibc and
-Python do by time.
+``--speed`` does more in the same time: snapshots, scrapes, ticks, containers, the hand, collections of garbage, returns
+of the daemon's memory and its checks of its own exporters come so many times as often (every second, 15 s, 5 s, 2 s, a
+minute, two, five and two at speed 1), and the retention, the warm-up and the time between samples are so many times as
+short. 24 hours at speed 40 take 36 minutes. Snapshots come at most ten a second, which is what the API gives. A moment
+of the machine's own counters cannot be sped up, nor what glibc and Python do by time.
 """
 
 from __future__ import annotations
@@ -60,6 +60,17 @@ ESCAPE = "\x1b"
 
 MAY_RISE = {"resident_megabytes": 2.0, "open_files": 4.0, "threads": 2.0, "history_megabytes": 2.0}
 """How much each may rise over the second half of its samples, however long that is: a longer soak is stricter."""
+
+DAEMON = """
+import sys
+from wattview.cli.commands import main
+from wattview.daemon import service
+from wattview.daemon.exporters import health
+speed = float(sys.argv.pop(1))
+service.GIVE_BACK_SECONDS /= speed
+health.FETCH_SECONDS /= speed
+main()
+"""
 
 DASHBOARD = """
 import faulthandler, signal, sys
@@ -169,7 +180,9 @@ def soak(
             f"history.interval={TICK_SECONDS / speed}s",
             f"history.retention={RETENTION_SECONDS / speed}s",
         ]
-        daemon = stack.enter_context(running_daemon(directory / "daemon", *settings))
+        daemon = stack.enter_context(
+            running_daemon(directory / "daemon", *settings, program=("-c", DAEMON, str(speed)))
+        )
         rounds = stack.enter_context(scraped(daemon, SCRAPE_SECONDS / speed))
         interval = max(SNAPSHOT_SECONDS / speed, SHORTEST_SNAPSHOT_SECONDS)
         paces = str(interval), str(TIDY_SECONDS / speed)
