@@ -12,8 +12,11 @@ from typing import ParamSpec, TypeVar, cast
 P = ParamSpec("P")
 T = TypeVar("T")
 
-M_ARENA_MAX = -8
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 """malloc.h"""
+
+LARGE_BYTES = 128 * 1024
+"""glibc's own first value."""
 
 OF_A_SCRAPE = 50_000
 """More than the new objects in the answer to a scrape of 500 containers. They form no cycles: a collection meanwhile
@@ -31,7 +34,9 @@ def begin(new_objects: int = 5_000) -> None:
     cycles, which occupy memory until collected. Nothing that a program makes later is excluded, because it would never
     be collected: a change of themes replaces thousands of objects of screens that stay.
 
-    glibc gives every thread its own heap, up to eight per CPU, and does not share their free memory.
+    glibc gives every thread its own heap, up to eight per CPU, and does not share their free memory. Large pieces, such
+    as answers of megabytes, are mapped by themselves and returned to the system as soon as they are free; but once one
+    has been, glibc puts all up to its size into the heap, where what comes after them keeps them from being returned.
     """
     gc.unfreeze()
     gc.collect()
@@ -39,7 +44,9 @@ def begin(new_objects: int = 5_000) -> None:
     gc.collect()  # the baseline for "a quarter more than the last time"
     gc.set_threshold(new_objects, 5, 2)
     with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_ARENA_MAX, 1)
+        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)  # which then stays
 
 
 def kept_for_a_while(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
