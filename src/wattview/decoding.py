@@ -18,7 +18,8 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec's decoders raise for any bytes."""
 
 LONGEST = 60
-LONGEST_REASON = 2000
+LONGEST_REASON = 8000
+"""Enough for forty meters that fail at once."""
 
 _WHERE = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>.*)`$", re.DOTALL)
 _FIELD = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
