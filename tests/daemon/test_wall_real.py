@@ -59,6 +59,8 @@ def test_the_wall_is_measured_shown_and_billed(tmp_path: Path) -> None:
         )
         sets = (f"paths.sysfs={sysfs}", "cost.energy_per_kwh=0.30", "cost.embodied_kg=1000")
         with running_daemon(tmp_path, *sets, command=("daemon", "--config", str(config))) as daemon:
+            while daemon.snapshot().wall is None:  # the meter's first value, without which the window has no start
+                time.sleep(0.1)
             run = daemon.api.post("/api/v1/runs", json={"scenarios": [BASELINE]}).json()["id"]
             while daemon.api.get(f"/api/v1/runs/{run}").json()["state"] == "running":
                 time.sleep(0.2)
