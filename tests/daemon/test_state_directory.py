@@ -25,14 +25,19 @@ from wattview.daemon import state_directory
 from wattview.daemon.state_directory import StateError, StateLock, StateTaken
 
 
+def second_daemon(daemon: DaemonProcess, control_socket: Path) -> subprocess.CompletedProcess[str]:
+    """One with the settings of the first and another control socket, to its end."""
+    command = [sys.executable, "-m", "wattview", "daemon", *daemon.arguments]
+    return subprocess.run(
+        [*command, "--set", f"daemon.control_socket={control_socket}"],
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+
+
 def test_a_second_daemon_on_a_state_directory_is_refused(tmp_path: Path) -> None:
     with running_daemon(tmp_path) as daemon:
         elsewhere = tmp_path / "elsewhere" / "other.sock"
-        second = subprocess.run(
-            [sys.executable, "-m", "wattview", "daemon", *daemon.arguments, "--set",
-             f"daemon.control_socket={elsewhere}"],
-            capture_output=True, text=True, check=False, timeout=30,
-        )  # fmt: skip
+        second = second_daemon(daemon, elsewhere)
         assert second.returncode == 1
         assert f"(process {daemon.process.pid})" in second.stderr
         assert str(daemon.state) in second.stderr
@@ -49,11 +54,7 @@ def test_a_second_daemon_leaves_a_current_run_alone(tmp_path: Path) -> None:
         copy = daemon.state / "runs" / run["id"] / "01-copy-1-000.nut"
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(b"being written")
-        second = subprocess.run(
-            [sys.executable, "-m", "wattview", "daemon", *daemon.arguments, "--set",
-             f"daemon.control_socket={tmp_path / 'other.sock'}"],
-            capture_output=True, text=True, check=False, timeout=30,
-        )  # fmt: skip
+        second = second_daemon(daemon, tmp_path / 'other.sock')
         assert second.returncode == 1
         assert copy.exists()
         assert daemon.api.get(f"/api/v1/runs/{run['id']}").json()["state"] == "running"
@@ -189,11 +190,7 @@ def test_a_daemon_whose_state_directory_is_removed_stays_reachable_and_alone(tmp
         shutil.rmtree(daemon.state)
         wait_until(lambda: attach.answers(config))
         wait_until(lambda: "is locked again" in daemon.log)
-        second = subprocess.run(
-            [sys.executable, "-m", "wattview", "daemon", *daemon.arguments, "--set",
-             f"daemon.control_socket={tmp_path / 'other.sock'}"],
-            capture_output=True, text=True, check=False, timeout=30,
-        )  # fmt: skip
+        second = second_daemon(daemon, tmp_path / 'other.sock')
         assert second.returncode == 1
         assert f"(process {daemon.process.pid})" in second.stderr
         daemon.process.send_signal(signal.SIGHUP)
