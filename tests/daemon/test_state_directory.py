@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import shutil
@@ -13,15 +14,18 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.conftest import ConfigFactory
 from tests.support.daemon import DaemonProcess, running_daemon
 from tests.support.small_disk import run_on_small_disk
 from wattview.cli import attach
 from wattview.config import Config
 from wattview.config.loading import load
 from wattview.daemon import state_directory
+from wattview.daemon.http.addresses import Addresses
 from wattview.daemon.state_directory import StateError, StateLock, StateTaken
 
 
@@ -54,7 +58,7 @@ def test_a_second_daemon_leaves_a_current_run_alone(tmp_path: Path) -> None:
         copy = daemon.state / "runs" / run["id"] / "01-copy-1-000.nut"
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(b"being written")
-        second = second_daemon(daemon, tmp_path / 'other.sock')
+        second = second_daemon(daemon, tmp_path / "other.sock")
         assert second.returncode == 1
         assert copy.exists()
         assert daemon.api.get(f"/api/v1/runs/{run['id']}").json()["state"] == "running"
@@ -180,6 +184,29 @@ def test_whoever_asks_for_the_holder_does_not_keep_a_daemon_from_starting(tmp_pa
     asked.join()
 
 
+async def test_a_disk_that_hangs_does_not_hold_up_the_event_loop(
+    make_config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a network's disk whose server is away, a question about a file has no answer."""
+    addresses = await Addresses.of(make_config(), {})
+    assert addresses.state is not None
+    stat, asked, back = os.stat, threading.Event(), threading.Event()
+
+    def hanging(path: Any, **options: Any) -> os.stat_result:
+        if addresses.state is not None and path == addresses.state.directory:
+            asked.set()
+            assert back.wait(10)
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", hanging)
+    keeping = asyncio.create_task(addresses.keep())
+    assert await asyncio.to_thread(asked.wait, 10)
+    assert not keeping.done()
+    back.set()
+    await keeping
+    await addresses.close()
+
+
 @pytest.mark.slow
 def test_a_daemon_whose_state_directory_is_removed_stays_reachable_and_alone(tmp_path: Path) -> None:
     sets = ("history.interval=1s", f"daemon.control_socket={tmp_path / 'state' / 'wattview.sock'}")
@@ -190,7 +217,7 @@ def test_a_daemon_whose_state_directory_is_removed_stays_reachable_and_alone(tmp
         shutil.rmtree(daemon.state)
         wait_until(lambda: attach.answers(config))
         wait_until(lambda: "is locked again" in daemon.log)
-        second = second_daemon(daemon, tmp_path / 'other.sock')
+        second = second_daemon(daemon, tmp_path / "other.sock")
         assert second.returncode == 1
         assert f"(process {daemon.process.pid})" in second.stderr
         daemon.process.send_signal(signal.SIGHUP)

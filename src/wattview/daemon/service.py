@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import sys
-from asyncio import FIRST_COMPLETED
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -52,7 +51,7 @@ from wattview.daemon.media.server import ManagedRtmp, choose_server
 from wattview.daemon.results import Results
 from wattview.daemon.sampler import Sampler, until_tick
 from wattview.daemon.sd_notify import Supervisor
-from wattview.daemon.state_directory import StateError, StateTaken
+from wattview.daemon.state_directory import StateError
 from wattview.daemon.wall import calibration_file
 from wattview.daemon.wall.calibrated_estimate import with_calibrated_estimate
 from wattview.daemon.wall.identity import machine_model
@@ -331,14 +330,13 @@ async def _until_changed(
     """Returns when the daemon is to stop, or to restart with the returned settings and addresses."""
     while True:
         waiting = [asyncio.create_task(event.wait()) for event in (stop, reload)]
-        while not (await asyncio.wait(waiting, timeout=until_tick(KEEP_SECONDS), return_when=FIRST_COMPLETED))[0]:
-            try:
-                daemon.addresses.keep()
-            except StateTaken:
-                stop.set()
-                raise
-        for task in waiting:
+        keeping = asyncio.create_task(_keep(daemon.addresses), name="addresses")
+        await asyncio.wait([*waiting, keeping], return_when=asyncio.FIRST_COMPLETED)
+        for task in (*waiting, keeping):
             task.cancel()
+        if keeping.done():
+            stop.set()
+            await keeping
         if stop.is_set():
             return daemon.config, daemon.addresses
         reload.clear()
@@ -377,6 +375,13 @@ async def _addresses(config: Config, before: Addresses | None = None) -> Address
 def _port(listener: Listener) -> int:
     port: int = listener.sock.getsockname()[1]
     return port
+
+
+async def _keep(addresses: Addresses) -> None:
+    """Until another daemon has taken the state directory: raises StateTaken."""
+    while True:
+        await asyncio.sleep(until_tick(KEEP_SECONDS))
+        await asyncio.shield(addresses.keep())  # a reload must not end it half-way
 
 
 async def _keep_forgetting() -> None:

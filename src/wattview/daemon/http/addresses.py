@@ -54,7 +54,6 @@ class Addresses:
         self.token = ""
         self.web: WebConfigFile | None = None
         self.state: StateLock | None = None
-        self._state_before = before.state if before else None
         self._pools: tuple[Pool, Pool] = (
             before._pools if before else (Pool(EXPORTER_CONNECTIONS), Pool(CONTROL_CONNECTIONS))
         )
@@ -85,7 +84,9 @@ class Addresses:
                 addresses.remote = addresses._remote_listener(*settings.control_address)
             for key, port in exporters.items():
                 addresses._add_exporter(key, settings.listen, port, strict=before is not None)
-            addresses._take_state(Path(config.paths.state), Path(settings.control_socket))
+            state = Path(config.paths.state)
+            kept = before is not None and before.state is not None and before.state.directory == state
+            addresses.state = before.state if before and kept else StateLock(state, Path(settings.control_socket))
         except BaseException:
             await addresses.close(before)
             raise
@@ -96,13 +97,16 @@ class Addresses:
         for pool, most in zip(self._pools, (EXPORTER_CONNECTIONS, CONTROL_CONNECTIONS), strict=True):
             pool.most = min(most, TLS_CONNECTIONS) if self.web is not None and self.web.encrypted else most
 
-    def keep(self) -> None:
+    async def keep(self) -> None:
         """Takes the state directory and the control socket again if they were removed. Raises StateTaken."""
         problem = ""
         try:
-            if self.state is not None and self.state.keep():
+            if self.state is not None and await asyncio.to_thread(self.state.keep):
                 log.error("%s or its lock was removed or replaced: it is locked again", self.state.directory)
-            self._keep_control()
+            for path in list(self._locks):
+                if (sock := await asyncio.to_thread(self._made_again, path)) is not None and self.control is not None:
+                    self.control.move(sock)
+                    log.warning("the control socket %s was removed: it has been made again", path)
         except StateTaken:
             raise
         except (StateError, ListenError, OSError) as error:
@@ -111,16 +115,17 @@ class Addresses:
             log.error("this daemon cannot be reached by others, or be kept apart from them: %s", problem)
         self._said = problem
 
-    def _keep_control(self) -> None:
-        """Raises ListenError, OSError."""
-        for path, lock in list(self._locks.items()):
-            if not is_open(_lock_of(path), lock):
-                self._locks[path] = _take_lock(path)
-                os.close(lock)
-            if self.control is not None and not _is_file(path, self._control_file):
-                self.control.move(bind_unix(path))
-                self._control_file = path.stat()
-                log.warning("the control socket %s was removed: it has been made again", path)
+    def _made_again(self, path: Path) -> socket.socket | None:
+        """A new control socket in place of one that was removed, and its lock. Blocks; raises ListenError, OSError."""
+        lock = self._locks[path]
+        if not is_open(_lock_of(path), lock):
+            self._locks[path] = _take_lock(path)
+            os.close(lock)
+        if _is_file(path, self._control_file):
+            return None
+        sock = bind_unix(path)
+        self._control_file = path.stat()
+        return sock
 
     def hold(self) -> None:
         """Queues new requests."""
@@ -141,14 +146,6 @@ class Addresses:
             os.close(self._locks.pop(path))
         if self.state is not None and (but is None or self.state is not but.state):
             self.state.close()
-
-    def _take_state(self, directory: Path, control_socket: Path) -> None:
-        """Raises StateError."""
-        before = self._state_before
-        if before is not None and before.directory == directory:
-            self.state = before
-        else:
-            self.state = StateLock(directory, control_socket)
 
     def _listener(self, name: Hashable, pool: Pool, bind: Callable[[], socket.socket]) -> Listener:
         """The previous listener, or a new one. Raises OSError."""
