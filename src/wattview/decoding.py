@@ -113,10 +113,11 @@ def value_at(tree: Any, path: str) -> object:
 
 def shown(value: object) -> str:
     """A given value, shortened to fit a line."""
-    return shortened(repr(value))
+    return brief(repr(value))
 
 
-def shortened(text: str) -> str:
+def brief(text: str) -> str:
+    """``text``, or its beginning, for a message that quotes it."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}…"
 
 

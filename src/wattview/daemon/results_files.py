@@ -21,9 +21,10 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import fields, replace
 
-from wattview import foreign_text, whole_file
+from wattview import whole_file
 from wattview.analysis.results import is_baseline
-from wattview.decoding import UNREADABLE, shortened, why_unreadable
+from wattview.decoding import UNREADABLE, brief, why_unreadable
+from wattview.foreign_text import shortened
 from wattview.model import (
     CommandRecord,
     EncoderStatus,
@@ -307,7 +308,7 @@ class _RecordField(Struct, frozen=True):
 def _bounded_texts(tree: object) -> object:
     """The same JSON, with every text cut to a maximum length."""
     if isinstance(tree, str):
-        return foreign_text.shortened(tree, MAX_TEXT_LENGTH)
+        return shortened(tree, MAX_TEXT_LENGTH)
     if isinstance(tree, list):
         return [_bounded_texts(item) for item in tree]
     if isinstance(tree, dict):
@@ -386,4 +387,4 @@ def _optional(tree: _Members, name: str, kind: type[T]) -> T | None:
 
 
 def _shown(member: msgspec.Raw) -> str:
-    return shortened(bytes(member).decode("utf-8", "replace"))
+    return brief(bytes(member).decode("utf-8", "replace"))

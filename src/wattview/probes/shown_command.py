@@ -11,6 +11,8 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from wattview.foreign_text import cut
+
 HIDDEN = "***"
 
 MOST_CHARACTERS = 1000
@@ -65,8 +67,7 @@ _DEEPEST = 3
 
 def shown_command(arguments: Sequence[str]) -> str:
     """A command line in one text, ``***`` for what is secret."""
-    text = " ".join(word for word in _shown(arguments) if word)
-    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
+    return cut(" ".join(word for word in _shown(arguments) if word), MOST_CHARACTERS)
 
 
 def _shown(words: Iterable[str], depth: int = 0) -> Iterator[str]:
