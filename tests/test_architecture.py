@@ -28,13 +28,14 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "config": ("decoding", "model"),
     "kept_connections": (),
     "fetch": ("config", "decoding", "gc_tuning", "kept_connections", "model"),
+    "line_stream": ("fetch",),
     "promql": ("config", "exposition", "fetch", "gc_tuning", "model"),
     "probes": (
-        "config", "decoding", "exposition", "fetch", "foreign_text", "gc_tuning", "model", "promql", "whole_file",
+        "config", "decoding", "exposition", "fetch", "foreign_text", "gc_tuning", "line_stream", "model", "promql",
+        "whole_file",
     ),
     "analysis": ("config", "decoding", "exposition", "model"),
     "report": ("analysis", "axis", "foreign_text", "model"),
-    "line_stream": ("fetch",),
     "client": ("decoding", "fetch", "foreign_text", "kept_connections", "line_stream", "model"),
     "fleet": ("config", "exposition", "fetch", "model", "promql"),
     "tui": (

@@ -37,6 +37,7 @@ def begin(new_objects: int = 5_000) -> None:
     glibc gives every thread its own heap, up to eight per CPU, and does not share their free memory. Large pieces, such
     as answers of megabytes, are mapped by themselves and returned to the system as soon as they are free; but once one
     has been, glibc puts all up to its size into the heap, where what comes after them keeps them from being returned.
+    Its threshold is therefore fixed.
     """
     gc.unfreeze()
     gc.collect()
@@ -46,7 +47,7 @@ def begin(new_objects: int = 5_000) -> None:
     with contextlib.suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_ARENA_MAX, 1)
-        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)  # which then stays
+        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def kept_for_a_while(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:

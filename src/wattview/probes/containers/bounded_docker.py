@@ -15,6 +15,7 @@ import docker
 
 from wattview.fetch import MAX_JSON_PARTS, shown
 from wattview.gc_tuning import give_back_memory
+from wattview.line_stream import LineSplitter
 from wattview.probes import SourceBroken
 
 MAX_BYTES = 32 << 20
@@ -50,16 +51,10 @@ class BoundedDocker(docker.APIClient):  # type: ignore[misc]  # docker-py has no
     def _stream_helper(self, response: Any, decode: bool = False) -> Iterator[Any]:
         """The engine's events: one JSON object a line."""
         self._raise_for_status(response)
-        rest = bytearray()
+        splitter = LineSplitter()
         for piece in _pieces(response):
-            *lines, last = piece.split(b"\n")
-            for line in lines:
-                rest += line
-                if rest.strip():
-                    yield json.loads(rest)
-                rest.clear()
-            rest += last
-            if len(rest) > MAX_EVENT_BYTES:
+            yield from (json.loads(line) for line in splitter.feed(piece) if line.strip())
+            if len(splitter.rest) > MAX_EVENT_BYTES:
                 raise SourceBroken(f"the engine's event is larger than {MAX_EVENT_BYTES >> 20} MiB")
 
 
