@@ -112,7 +112,7 @@ class Addresses:
         except (StateError, ListenError, OSError) as error:
             problem = str(error)
         if problem and problem != self._said:
-            log.error("this daemon cannot be reached by others, or be kept apart from them: %s", problem)
+            log.error("the state directory or the control socket cannot be made again: %s", problem)
         self._said = problem
 
     def _made_again(self, path: Path) -> socket.socket | None:
